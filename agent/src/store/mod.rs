@@ -17,6 +17,7 @@ pub mod report;
 pub mod snapshot;
 
 mod leader;
+mod raft_types;
 mod watch;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -27,6 +28,7 @@ use tokio::sync::watch as signal;
 pub use leader::{
     Answer, Contact, HttpCall, HttpReply, Leader, LeaseView, Question, StatusReport, StoreError,
 };
+pub use raft_types::{Entry, LogId, Peer, TypeConfig, Vote};
 pub use watch::{Watch, Watches};
 
 use crate::model::{Op, Reply, Topic};
