@@ -5,3 +5,4 @@
 pub mod autopilot;
 pub mod bootstrap;
 pub mod lease;
+pub mod session;
