@@ -19,6 +19,8 @@ mod record;
 mod recover;
 mod segment;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::Path;

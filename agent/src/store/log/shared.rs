@@ -168,15 +168,14 @@ impl Shared {
             done.io_completed(Ok(()));
             return Ok(());
         };
-        let mut next = first.log_id.index;
-        if !state.index.continues(next) {
-            return Err(hole(&state.index, next));
+        let first = first.log_id.index;
+        if !state.index.continues(first) {
+            return Err(hole(&state.index, first));
         }
-        for (entry, _) in &encoded {
-            if entry.log_id.index != next {
+        for (wanted, (entry, _)) in (first..).zip(&encoded) {
+            if entry.log_id.index != wanted {
                 return Err(hole(&state.index, entry.log_id.index));
             }
-            next += 1;
         }
         for (entry, body) in &encoded {
             state.index.append(Arc::clone(entry), body.len());

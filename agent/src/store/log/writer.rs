@@ -93,9 +93,7 @@ impl Writer {
                 let group = cut_group(&mut ops);
                 // The commit mark goes last, so that it never claims what is not written yet.
                 let mark = committed.filter(|_| ops.is_empty());
-                if let Err(error) = self.write(group, mark) {
-                    die(&error);
-                }
+                self.write(group, mark);
                 if ops.is_empty() {
                     break;
                 }
@@ -103,8 +101,10 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, group: Vec<Op>, committed: Option<LogId>) -> Result<(), LogError> {
-        let segment = self.segment()?;
+    /// Whoever waits must not hear of a failure: dropping a waiter tells it that the log is
+    /// closed, and it would go on for a moment. So `die` stands where all of them are still held.
+    fn write(&mut self, group: Vec<Op>, committed: Option<LogId>) {
+        let segment = self.segment().unwrap_or_else(|error| die(&error));
         frame::begin(&mut self.buffer);
         let mut waiting = Waiting::default();
         for op in group {
@@ -115,6 +115,13 @@ impl Writer {
             self.add_record(&segment, &Record::Committed(Some(id)));
         }
         frame::seal(&mut self.buffer, segment.salt, self.next_frame);
+        self.store(&segment).unwrap_or_else(|error| die(&error));
+        self.tell(waiting);
+        self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_BYTES);
+    }
+
+    fn store(&mut self, segment: &Segment) -> Result<(), LogError> {
         segment
             .write(&self.buffer, self.end)
             .map_err(LogError::io("write", &segment.path))?;
@@ -123,9 +130,6 @@ impl Writer {
             .map_err(LogError::io("sync", &segment.path))?;
         self.next_frame += 1;
         self.end += self.buffer.len() as u64;
-        self.tell(waiting);
-        self.buffer.clear();
-        self.buffer.shrink_to(BUFFER_BYTES);
         Ok(())
     }
 
