@@ -106,7 +106,9 @@ impl Teller<'_> {
             let Some(host) = alias.filter(|_| owned(&answer, &owner) == 0) else {
                 break;
             };
-            answer.answers.push(self.record(owner, Data::Cname(host.clone())));
+            answer
+                .answers
+                .push(self.record(owner, Data::Cname(host.clone())));
             owner = Owner::Target(answer.answers.len() - 1);
             if qtype == RecordType::CNAME {
                 break;
@@ -127,16 +129,12 @@ impl Teller<'_> {
             Place::Ip(address) => address_data(*address, qtype),
             Place::Host(_) => None,
         });
-        wanted.map(|data| self.record(owner.clone(), data)).collect()
+        wanted
+            .map(|data| self.record(owner.clone(), data))
+            .collect()
     }
 
-    fn services(
-        &mut self,
-        zone: Zone,
-        name: &str,
-        tag: Option<&str>,
-        asked: &[&[u8]],
-    ) -> Answer {
+    fn services(&mut self, zone: Zone, name: &str, tag: Option<&str>, asked: &[&[u8]]) -> Answer {
         let parts = self.view.zones.parts(zone);
         let Some(mut offers) = self.view.offers(name, tag, parts, asked) else {
             return self.negative(zone, ResponseCode::NXDomain);
@@ -174,7 +172,9 @@ impl Teller<'_> {
         }
         let mut answer = positive();
         let records = names.into_iter().map(Data::Ptr);
-        answer.answers = records.map(|data| self.record(Owner::Asked, data)).collect();
+        answer.answers = records
+            .map(|data| self.record(Owner::Asked, data))
+            .collect();
         Told::Answer(answer)
     }
 
@@ -184,8 +184,13 @@ impl Teller<'_> {
         if !matches!(qtype, RecordType::TXT | RecordType::ANY) {
             return;
         }
-        let Some(node) = self.view.node(name) else { return };
-        let texts = node.meta.iter().map(|(key, value)| Data::Txt(text(key, value)));
+        let Some(node) = self.view.node(name) else {
+            return;
+        };
+        let texts = node
+            .meta
+            .iter()
+            .map(|(key, value)| Data::Txt(text(key, value)));
         let records = texts.map(|data| self.record(Owner::Asked, data));
         answer.answers.extend(records);
     }
@@ -232,7 +237,9 @@ impl Teller<'_> {
             let owner = Owner::Target(answer.answers.len());
             answer.answers.push(self.record(apex(zone), Data::Ns(name)));
             let glue = address_data(address, RecordType::ANY);
-            answer.additional.extend(glue.map(|data| self.record(owner, data)));
+            answer
+                .additional
+                .extend(glue.map(|data| self.record(owner, data)));
         }
         if answer.answers.is_empty() {
             return self.negative(zone, ResponseCode::NoError);
@@ -275,7 +282,11 @@ fn address_data(address: IpAddr, qtype: RecordType) -> Option<Data> {
 
 /// How many records of `answer` are `owner`'s.
 fn owned(answer: &Answer, owner: &Owner) -> usize {
-    answer.answers.iter().filter(|record| record.owner == *owner).count()
+    answer
+        .answers
+        .iter()
+        .filter(|record| record.owner == *owner)
+        .count()
 }
 
 fn hosts_only(places: Vec<Place>) -> Vec<Place> {

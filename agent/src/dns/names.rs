@@ -199,10 +199,7 @@ fn in_service<'q>(parts: &[&'q [u8]]) -> Subject<'q> {
             let tag = proto.get(1..).filter(|tag| !same(tag, "tcp"));
             (service.get(1..), tag.map(|tag| joined(&[tag])))
         }
-        [tag @ .., service] => (
-            Some(*service),
-            (!tag.is_empty()).then(|| joined(tag)),
-        ),
+        [tag @ .., service] => (Some(*service), (!tag.is_empty()).then(|| joined(tag))),
         [] => return Subject::Branch,
     };
     let name = name.and_then(|name| std::str::from_utf8(name).ok());
@@ -230,8 +227,12 @@ fn address(digits: &[u8]) -> Option<IpAddr> {
         return None;
     }
     match digits.len() {
-        8 => u32::from_str_radix(digits, 16).ok().map(|bits| IpAddr::V4(bits.into())),
-        32 => u128::from_str_radix(digits, 16).ok().map(|bits| IpAddr::V6(bits.into())),
+        8 => u32::from_str_radix(digits, 16)
+            .ok()
+            .map(|bits| IpAddr::V4(bits.into())),
+        32 => u128::from_str_radix(digits, 16)
+            .ok()
+            .map(|bits| IpAddr::V6(bits.into())),
         _ => None,
     }
 }

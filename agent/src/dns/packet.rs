@@ -29,7 +29,10 @@ pub(super) fn write(
 ) -> bool {
     out.clear();
     let opt = request.edns.as_ref().map_or(0, |edns| {
-        OPT + edns.subnet.as_ref().map_or(0, |subnet| subnet_option(subnet).len())
+        OPT + edns
+            .subnet
+            .as_ref()
+            .map_or(0, |subnet| subnet_option(subnet).len())
     });
     let mut page = Page {
         out,
@@ -76,7 +79,13 @@ pub(super) fn write(
 
 /// Writes an answer that says nothing but that it was cut.
 pub(super) fn cut(request: &Request<'_>, out: &mut Vec<u8>) {
-    write(request, &Answer::bare(ResponseCode::NoError), true, usize::MAX, out);
+    write(
+        request,
+        &Answer::bare(ResponseCode::NoError),
+        true,
+        usize::MAX,
+        out,
+    );
     if let Some(flags) = out.get_mut(2) {
         *flags |= 0x02;
     }
@@ -158,7 +167,10 @@ impl Page<'_, '_> {
     /// The answer was just written: what points to its target can find it there.
     fn note_target(&mut self, record: &Record) {
         let end = self.out.len();
-        let length = record.data.target().map_or(0, |(_, name)| name.as_bytes().len());
+        let length = record
+            .data
+            .target()
+            .map_or(0, |(_, name)| name.as_bytes().len());
         self.targets.push(end - length);
     }
 
@@ -187,7 +199,8 @@ impl Page<'_, '_> {
     fn opt(&mut self, edns: &Extension, code: ResponseCode) {
         self.out.extend([0, 0, 41]);
         self.out.extend(edns.size.to_be_bytes());
-        self.out.extend([code.high(), 0, u8::from(edns.dnssec_ok) << 7, 0]);
+        self.out
+            .extend([code.high(), 0, u8::from(edns.dnssec_ok) << 7, 0]);
         let option = edns.subnet.as_ref().map(subnet_option).unwrap_or_default();
         let length = u16::try_from(option.len()).unwrap_or(u16::MAX);
         self.out.extend(length.to_be_bytes());

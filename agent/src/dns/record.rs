@@ -120,9 +120,9 @@ impl Data {
         match self {
             Self::A(_) => 4,
             Self::Aaaa(_) => 16,
-            Self::Soa { master, mailbox, .. } => {
-                master.as_bytes().len() + mailbox.as_bytes().len() + 20
-            }
+            Self::Soa {
+                master, mailbox, ..
+            } => master.as_bytes().len() + mailbox.as_bytes().len() + 20,
             Self::Txt(text) => text.len() + text.len().div_ceil(255).max(1),
             pointing => pointing
                 .target()
@@ -135,14 +135,22 @@ impl Data {
         match self {
             Self::A(address) => out.extend(address.octets()),
             Self::Aaaa(address) => out.extend(address.octets()),
-            Self::Srv { weight, port, target } => {
+            Self::Srv {
+                weight,
+                port,
+                target,
+            } => {
                 out.extend([0, 1]);
                 out.extend(weight.to_be_bytes());
                 out.extend(port.to_be_bytes());
                 out.extend(target.as_bytes());
             }
             Self::Cname(name) | Self::Ptr(name) | Self::Ns(name) => out.extend(name.as_bytes()),
-            Self::Soa { master, mailbox, serial } => {
+            Self::Soa {
+                master,
+                mailbox,
+                serial,
+            } => {
                 out.extend(master.as_bytes());
                 out.extend(mailbox.as_bytes());
                 // Serial, refresh, retry, expire, minimum: the last is the TTL of negative answers.

@@ -107,11 +107,14 @@ impl Upstreams {
         let Some(Ok(message)) = answer.map(|bytes| Message::from_vec(&bytes)) else {
             return Vec::new();
         };
-        let records = message.answers.iter().filter_map(|record| match &record.data {
-            RData::A(address) => Some(Data::A(address.0)),
-            RData::AAAA(address) => Some(Data::Aaaa(address.0)),
-            _ => None,
-        });
+        let records = message
+            .answers
+            .iter()
+            .filter_map(|record| match &record.data {
+                RData::A(address) => Some(Data::A(address.0)),
+                RData::AAAA(address) => Some(Data::Aaaa(address.0)),
+                _ => None,
+            });
         records.take(MOST_ADDRESSES).collect()
     }
 }
@@ -202,7 +205,10 @@ fn answers(query: &[u8], question_end: usize, answer: &[u8]) -> bool {
 }
 
 fn put_id(message: &mut [u8], id: &[u8]) {
-    message.iter_mut().zip(id).for_each(|(to, byte)| *to = *byte);
+    message
+        .iter_mut()
+        .zip(id)
+        .for_each(|(to, byte)| *to = *byte);
 }
 
 #[cfg(test)]

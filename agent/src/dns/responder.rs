@@ -142,7 +142,9 @@ impl Responder {
         let answer = match errand.kind {
             Kind::Forward => {
                 let end = HEADER + request.question.len();
-                let forwarded = self.upstreams.forward(&errand.packet, end, errand.transport);
+                let forwarded = self
+                    .upstreams
+                    .forward(&errand.packet, end, errand.transport);
                 match forwarded.await {
                     Some(answer) if answer.len() <= errand.limit => {
                         return Some(self.passed_on(answer));
@@ -159,11 +161,13 @@ impl Responder {
             Kind::Chase(mut answer, name) => {
                 let alias = answer.answers.len().saturating_sub(1);
                 let addresses = self.upstreams.addresses(&name, request.qtype).await;
-                answer.answers.extend(addresses.into_iter().map(|data| Record {
-                    owner: Owner::Target(alias),
-                    ttl: self.ttl,
-                    data,
-                }));
+                answer
+                    .answers
+                    .extend(addresses.into_iter().map(|data| Record {
+                        owner: Owner::Target(alias),
+                        ttl: self.ttl,
+                        data,
+                    }));
                 answer
             }
         };

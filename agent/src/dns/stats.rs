@@ -62,7 +62,11 @@ impl DnsStats {
             ("swarmer_dns_answers_cut_total", None, &self.cut),
             ("swarmer_dns_dropped_total", None, &self.dropped),
             ("swarmer_dns_forwarded_total", None, &self.forwarded),
-            ("swarmer_dns_upstream_failures_total", None, &self.upstream_failures),
+            (
+                "swarmer_dns_upstream_failures_total",
+                None,
+                &self.upstream_failures,
+            ),
             ("swarmer_dns_crowded_total", None, &self.crowded),
         ];
         let read = |(name, label, count): (_, _, &AtomicU64)| Counter {

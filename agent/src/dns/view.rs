@@ -112,9 +112,9 @@ impl View<'_> {
 
     fn is_healthy(&self, row: &ServiceRow) -> bool {
         let healthy = self.healthy(&row.name, None);
-        healthy.iter().any(|(instance, _)| {
-            instance.service.node == row.node && instance.service.id == row.id
-        })
+        healthy
+            .iter()
+            .any(|(instance, _)| instance.service.node == row.node && instance.service.id == row.id)
     }
 
     /// The instances of `service` for SRV, each (target, port) once. `None`: nothing healthy.
@@ -188,9 +188,10 @@ impl View<'_> {
 
     /// The servers that hold their lease: name and address.
     pub(super) fn servers(&self) -> impl Iterator<Item = (String, IpAddr)> {
-        let members = self.state.members().filter(|member| {
-            member.role == Role::Server && member.status == MemberStatus::Alive
-        });
+        let members = self
+            .state
+            .members()
+            .filter(|member| member.role == Role::Server && member.status == MemberStatus::Alive);
         members.map(|member| (member.name.as_str().to_owned(), member.address))
     }
 

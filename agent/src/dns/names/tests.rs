@@ -20,7 +20,10 @@ fn said(name: &str, srv: bool) -> String {
 fn told(subject: &Subject<'_>) -> String {
     match subject {
         Subject::Service { name, tag: None } => format!("service {name}"),
-        Subject::Service { name, tag: Some(tag) } => format!("service {name} tag {tag}"),
+        Subject::Service {
+            name,
+            tag: Some(tag),
+        } => format!("service {name} tag {tag}"),
         Subject::Node(name) => format!("node {name}"),
         Subject::Address(address) => format!("addr {address}"),
         other => format!("{other:?}"),
@@ -37,16 +40,25 @@ fn every_form_of_a_name_is_understood() {
         ("v1.2.web.service.dev.vagrant", "Main service web tag v1.2"),
         ("_web._tcp.service.dev.vagrant", "Main service web"),
         ("_web._TCP.service.dev.vagrant", "Main service web"),
-        ("_web._blue.service.dev.vagrant", "Main service web tag blue"),
+        (
+            "_web._blue.service.dev.vagrant",
+            "Main service web tag blue",
+        ),
         ("_web._udp.service.dev.vagrant", "Main service web tag udp"),
-        ("_http._tcp.web.service.dev.vagrant", "Main service web tag _http._tcp"),
+        (
+            "_http._tcp.web.service.dev.vagrant",
+            "Main service web tag _http._tcp",
+        ),
         ("_tcp.service.dev.vagrant", "Main Branch"),
         ("service.dev.vagrant", "Main Branch"),
         ("node.dev.vagrant", "Main Branch"),
         ("n1.node.dev.vagrant", "Main node n1"),
         ("n1.rack2.node.dev.vagrant", "Main node n1.rack2"),
         ("7f000002.addr.dev.vagrant", "Main addr 127.0.0.2"),
-        ("20010db8000000000000000000000001.addr.dev.vagrant", "Main addr 2001:db8::1"),
+        (
+            "20010db8000000000000000000000001.addr.dev.vagrant",
+            "Main addr 2001:db8::1",
+        ),
         ("7f00000.addr.dev.vagrant", "Main Missing"),
         ("+f000002.addr.dev.vagrant", "Main Missing"),
         ("a.7f000002.addr.dev.vagrant", "Main Missing"),
@@ -110,7 +122,10 @@ fn a_cluster_with_one_word_for_both_still_has_names() {
         Question::Ours(zone, subject) => format!("{zone:?} {}", told(&subject)),
         other => format!("{other:?}"),
     };
-    assert_eq!(read(&[b"web", b"service", b"dev", b"dev"]), "Main service web");
+    assert_eq!(
+        read(&[b"web", b"service", b"dev", b"dev"]),
+        "Main service web"
+    );
     assert_eq!(read(&[b"web", b"service", b"dev"]), "Dc service web");
     assert_eq!(read(&[b"go", b"dev"]), "Foreign");
 }

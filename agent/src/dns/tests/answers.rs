@@ -13,7 +13,11 @@ fn world() -> World {
     world.service("w1", "web", "", 80, "");
     world.service("w2", "web", "10.1.0.3", 81, "blue v1.2");
     world.service("w2", "six", "2001:db8::1", 90, "");
-    world.outsider("printer", "192.168.1.9", &[("rack", "a=1"), ("rfc1035-note", "as it is")]);
+    world.outsider(
+        "printer",
+        "192.168.1.9",
+        &[("rack", "a=1"), ("rfc1035-note", "as it is")],
+    );
     world
 }
 
@@ -60,11 +64,36 @@ fn what_is_not_there_is_nxdomain_and_what_has_no_such_record_is_nodata() {
     ] {
         check(&world, name, A, &["NXDomain", SOA_MAIN]);
     }
-    check(&world, "web.service.dev.vagrant.", AAAA, &["NoError", SOA_MAIN]);
-    check(&world, "six.service.dev.vagrant.", A, &["NoError", SOA_MAIN]);
-    check(&world, "web.service.dev.vagrant.", TXT, &["NoError", SOA_MAIN]);
-    check(&world, "web.service.dev.vagrant.", MX, &["NoError", SOA_MAIN]);
-    check(&world, "web.service.dev.vagrant.", CNAME, &["NoError", SOA_MAIN]);
+    check(
+        &world,
+        "web.service.dev.vagrant.",
+        AAAA,
+        &["NoError", SOA_MAIN],
+    );
+    check(
+        &world,
+        "six.service.dev.vagrant.",
+        A,
+        &["NoError", SOA_MAIN],
+    );
+    check(
+        &world,
+        "web.service.dev.vagrant.",
+        TXT,
+        &["NoError", SOA_MAIN],
+    );
+    check(
+        &world,
+        "web.service.dev.vagrant.",
+        MX,
+        &["NoError", SOA_MAIN],
+    );
+    check(
+        &world,
+        "web.service.dev.vagrant.",
+        CNAME,
+        &["NoError", SOA_MAIN],
+    );
     check(&world, "w1.node.dev.vagrant.", SRV, &["NoError", SOA_MAIN]);
     check(&world, "dev.vagrant.", A, &["NoError", SOA_MAIN]);
     check(&world, "service.dev.vagrant.", A, &["NoError", SOA_MAIN]);
@@ -131,7 +160,12 @@ fn two_ports_on_one_host_are_two_offers_and_one_address() {
 #[test]
 fn nodes_and_spelled_addresses_resolve() {
     let world = world();
-    for name in ["w1.node.dev.vagrant.", "w1.node.vagrant.", "w1.node.dev.", "w1.node.consul."] {
+    for name in [
+        "w1.node.dev.vagrant.",
+        "w1.node.vagrant.",
+        "w1.node.dev.",
+        "w1.node.consul.",
+    ] {
         check(&world, name, A, &["NoError", &format!("{name} A 10.0.0.2")]);
     }
     check(
@@ -149,7 +183,12 @@ fn nodes_and_spelled_addresses_resolve() {
     check(&world, addr, A, &["NoError", &format!("{addr} A 10.0.0.2")]);
     let extra = format!("additional {addr} A 10.0.0.2");
     check(&world, addr, AAAA, &["NoError", SOA_MAIN, &extra]);
-    check(&world, "ns.dev.vagrant.", A, &["NoError", "ns.dev.vagrant. A 10.0.0.1"]);
+    check(
+        &world,
+        "ns.dev.vagrant.",
+        A,
+        &["NoError", "ns.dev.vagrant. A 10.0.0.1"],
+    );
     check(
         &world,
         "dev.vagrant.",
@@ -168,9 +207,19 @@ fn nodes_and_spelled_addresses_resolve() {
 fn an_address_has_the_name_of_its_node_or_of_its_service() {
     let world = world();
     let name = "2.0.0.10.in-addr.arpa.";
-    check(&world, name, PTR, &["NoError", &format!("{name} PTR w1.node.dev.vagrant.")]);
+    check(
+        &world,
+        name,
+        PTR,
+        &["NoError", &format!("{name} PTR w1.node.dev.vagrant.")],
+    );
     let name = "3.0.1.10.in-addr.arpa.";
-    check(&world, name, PTR, &["NoError", &format!("{name} PTR web.service.dev.vagrant.")]);
+    check(
+        &world,
+        name,
+        PTR,
+        &["NoError", &format!("{name} PTR web.service.dev.vagrant.")],
+    );
     check(&world, "9.9.9.10.in-addr.arpa.", PTR, &["NXDomain"]);
 }
 
@@ -179,8 +228,17 @@ fn a_critical_check_of_the_node_hides_all_its_instances_and_one_of_an_instance_o
     let mut world = world();
     world.service("w2", "api", "", 7000, "");
     world.check("w2", "api-alive", "api-7000", CheckStatus::Critical);
-    check(&world, "api.service.dev.vagrant.", A, &["NXDomain", SOA_MAIN]);
-    assert!(world.ask("web.service.dev.vagrant.", A).contains("10.1.0.3"));
+    check(
+        &world,
+        "api.service.dev.vagrant.",
+        A,
+        &["NXDomain", SOA_MAIN],
+    );
+    assert!(
+        world
+            .ask("web.service.dev.vagrant.", A)
+            .contains("10.1.0.3")
+    );
     world.check("w2", "disk", "", CheckStatus::Critical);
     check(
         &world,
@@ -189,9 +247,17 @@ fn a_critical_check_of_the_node_hides_all_its_instances_and_one_of_an_instance_o
         &["NoError", "web.service.dev.vagrant. A 10.0.0.2"],
     );
     let node = world.ask("w2.node.dev.vagrant.", A);
-    assert!(node.contains("10.0.0.3"), "a full disk does not make the node unreachable: {node}");
+    assert!(
+        node.contains("10.0.0.3"),
+        "a full disk does not make the node unreachable: {node}"
+    );
     world.check("w1", "_node_maintenance", "", CheckStatus::Critical);
-    check(&world, "web.service.dev.vagrant.", A, &["NXDomain", SOA_MAIN]);
+    check(
+        &world,
+        "web.service.dev.vagrant.",
+        A,
+        &["NXDomain", SOA_MAIN],
+    );
 }
 
 #[test]
@@ -217,7 +283,12 @@ fn the_dead_are_not_named() {
             &["NoError", "web.service.dev.vagrant. A 10.1.0.3"],
         );
         world.lease(3, event);
-        check(&world, "web.service.dev.vagrant.", A, &["NXDomain", SOA_MAIN]);
+        check(
+            &world,
+            "web.service.dev.vagrant.",
+            A,
+            &["NXDomain", SOA_MAIN],
+        );
         check(&world, "3.0.1.10.in-addr.arpa.", PTR, &["NXDomain"]);
         world.lease(1, event);
         check(&world, "dev.vagrant.", NS, &["NoError", SOA_MAIN]);
@@ -239,7 +310,15 @@ fn an_alias_into_our_names_is_followed() {
             "w1.node.dev.vagrant. A 10.0.0.2",
         ],
     );
-    check(&world, name, CNAME, &["NoError", "alias.node.dev.vagrant. CNAME w1.node.dev.vagrant."]);
+    check(
+        &world,
+        name,
+        CNAME,
+        &[
+            "NoError",
+            "alias.node.dev.vagrant. CNAME w1.node.dev.vagrant.",
+        ],
+    );
     world.service("alias", "db", "", 5432, "");
     check(
         &world,
@@ -279,7 +358,14 @@ fn before_the_catalog_has_come_nothing_is_denied() {
 #[test]
 fn names_that_are_not_ours_are_refused_without_an_upstream() {
     let world = world();
-    for name in ["go.dev.", "dev.", "vagrant.", "consul.", "example.com.", "web.query.consul."] {
+    for name in [
+        "go.dev.",
+        "dev.",
+        "vagrant.",
+        "consul.",
+        "example.com.",
+        "web.query.consul.",
+    ] {
         check(&world, name, A, &["Refused"]);
     }
 }

@@ -31,20 +31,33 @@ fn named(qtype: RecordType, size: Option<u16>) -> Vec<u8> {
 fn an_answer_that_does_not_fit_is_cut_and_says_so() {
     let world = crowd();
     for qtype in [RecordType::A, RecordType::SRV] {
-        let mut last = 0;
+        let mut counts = Vec::new();
         for (size, limit) in [(None, 512), (Some(512), 512), (Some(1232), 1232)] {
             let (answer, length) = udp(&world, &named(qtype, size), "127.0.0.1");
             assert!(length <= limit, "{qtype} {size:?}: {length} bytes");
             assert!(answer.metadata.truncation, "{qtype} {size:?} was cut");
-            assert_eq!(answer.edns.is_some(), size.is_some(), "OPT only for who sent one");
-            let count = answer.answers.len();
-            assert!(count >= last && count >= 5, "{qtype} {size:?}: {count} answers");
-            last = count;
+            assert_eq!(
+                answer.edns.is_some(),
+                size.is_some(),
+                "OPT only for who sent one"
+            );
+            counts.push(answer.answers.len());
         }
+        assert!(
+            counts[0] >= 5 && counts[2] > counts[1] * 2,
+            "{qtype}: {counts:?} answers"
+        );
     }
     let (answer, length) = udp(&world, &named(RecordType::A, Some(4096)), "127.0.0.1");
-    assert_eq!((answer.answers.len(), answer.metadata.truncation), (100, false));
-    assert_eq!(length, 12 + 24 + 5 + 100 * 16 + 11 - 1, "every owner is two bytes");
+    assert_eq!(
+        (answer.answers.len(), answer.metadata.truncation),
+        (100, false)
+    );
+    assert_eq!(
+        length,
+        12 + 29 + 100 * 16 + 11,
+        "header, question, answers with owners of two bytes, OPT"
+    );
 }
 
 #[test]
@@ -56,7 +69,11 @@ fn a_cut_srv_answer_keeps_the_address_of_every_target_it_names() {
             panic!("{record} in an SRV answer");
         };
         let mut glue = answer.additionals.iter();
-        assert!(glue.any(|glue| glue.name == srv.target), "{} has no address", srv.target);
+        assert!(
+            glue.any(|glue| glue.name == srv.target),
+            "{} has no address",
+            srv.target
+        );
     }
 }
 
@@ -116,7 +133,12 @@ fn the_question_comes_back_as_it_was_written() {
     assert_eq!(answer.metadata.id, asked.metadata.id);
     let name = answer.queries[0].name();
     assert_eq!(name.to_ascii(), "wEb.sErViCe.DeV.vAgRaNt.");
-    assert!(answer.answers.iter().all(|record| record.name.eq_case(name)));
+    assert!(
+        answer
+            .answers
+            .iter()
+            .all(|record| record.name.eq_case(name))
+    );
 }
 
 #[test]
@@ -125,12 +147,19 @@ fn flags_say_who_answers() {
     let (answer, _) = udp(&world, &named(RecordType::A, None), "127.0.0.1");
     assert!(answer.metadata.authoritative, "AA for our names");
     assert!(answer.metadata.recursion_desired, "RD is repeated");
-    assert!(!answer.metadata.recursion_available, "no RA without upstreams");
+    assert!(
+        !answer.metadata.recursion_available,
+        "no RA without upstreams"
+    );
     let mut packet = named(RecordType::A, None);
     packet[2] &= !1;
     let (answer, _) = udp(&world, &packet, "127.0.0.1");
     assert!(!answer.metadata.recursion_desired);
-    let (answer, _) = udp(&world, &query("example.com.", RecordType::A, None), "127.0.0.1");
+    let (answer, _) = udp(
+        &world,
+        &query("example.com.", RecordType::A, None),
+        "127.0.0.1",
+    );
     assert!(!answer.metadata.authoritative);
 }
 
@@ -140,19 +169,24 @@ fn edns_is_answered_in_kind() {
     let mut message = Message::from_vec(&named(RecordType::A, Some(4096))).unwrap();
     let subnet = ClientSubnet::new("192.0.2.0".parse().unwrap(), 24, 0);
     if let Some(edns) = &mut message.edns {
-        edns.options_mut().insert(EdnsOption::Subnet(subnet.clone()));
+        edns.options_mut()
+            .insert(EdnsOption::Subnet(subnet.clone()));
         edns.set_dnssec_ok(true);
     }
     let (answer, _) = udp(&world, &message.to_vec().unwrap(), "127.0.0.1");
     let edns = answer.edns.unwrap();
     assert_eq!(edns.max_payload(), 4096);
     assert!(edns.flags().dnssec_ok);
-    assert_eq!(edns.option(EdnsCode::Subnet), Some(&EdnsOption::Subnet(subnet)));
+    assert_eq!(
+        edns.option(EdnsCode::Subnet),
+        Some(&EdnsOption::Subnet(subnet))
+    );
     if let Some(edns) = &mut message.edns {
         edns.set_version(1);
     }
     let (answer, _) = udp(&world, &message.to_vec().unwrap(), "127.0.0.1");
-    assert_eq!(answer.metadata.response_code, ResponseCode::BADVERS);
+    // 16 is BADVERS here and BADSIG elsewhere.
+    assert_eq!(u16::from(answer.metadata.response_code), 16);
 }
 
 #[test]
@@ -160,7 +194,10 @@ fn what_we_do_not_do_is_refused_by_its_own_code() {
     let world = crowd();
     let code = |packet: &[u8]| udp(&world, packet, "127.0.0.1").0.metadata.response_code;
     for qtype in [RecordType::AXFR, RecordType::IXFR] {
-        assert_eq!(code(&query("dev.vagrant.", qtype, None)), ResponseCode::NotImp);
+        assert_eq!(
+            code(&query("dev.vagrant.", qtype, None)),
+            ResponseCode::NotImp
+        );
     }
     let mut message = Message::from_vec(&query("version.bind.", RecordType::TXT, None)).unwrap();
     message.queries[0].set_query_class(DNSClass::CH);
@@ -189,7 +226,10 @@ fn broken_packets_get_formerr_and_half_headers_get_nothing() {
     }
     let mut response = whole.clone();
     response[2] |= 0x80;
-    assert!(ask(&responder, &response, "127.0.0.1", Transport::Udp).is_none(), "no answer to answers");
+    assert!(
+        ask(&responder, &response, "127.0.0.1", Transport::Udp).is_none(),
+        "no answer to answers"
+    );
     let mut none = whole.clone();
     none[5] = 0;
     let answer = ask(&responder, &none, "127.0.0.1", Transport::Udp).unwrap();
@@ -197,7 +237,11 @@ fn broken_packets_get_formerr_and_half_headers_get_nothing() {
     let mut pointing = whole;
     pointing[12] = 0xc0;
     let answer = ask(&responder, &pointing, "127.0.0.1", Transport::Udp).unwrap();
-    assert_eq!(answer[3] & 0x0f, 1, "FORMERR for a question that points at itself");
+    assert_eq!(
+        answer[3] & 0x0f,
+        1,
+        "FORMERR for a question that points at itself"
+    );
 }
 
 #[test]
@@ -219,7 +263,10 @@ fn never_panics(packet: &[u8]) {
             continue;
         };
         let answer = Message::from_vec(&bytes);
-        assert!(answer.is_ok(), "{packet:02x?} got an answer that can't be read: {bytes:02x?}");
+        assert!(
+            answer.is_ok(),
+            "{packet:02x?} got an answer that can't be read: {bytes:02x?}"
+        );
         assert_eq!(bytes[..2], packet[..2], "the id");
     }
 }

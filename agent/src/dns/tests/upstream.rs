@@ -58,7 +58,10 @@ impl Upstream {
                 let mut packet = vec![0; usize::from(length)];
                 stream.read_exact(&mut packet).await.unwrap();
                 let answer = answer(Manner::Good, &packet).to_vec().unwrap();
-                stream.write_u16(u16::try_from(answer.len()).unwrap()).await.unwrap();
+                stream
+                    .write_u16(u16::try_from(answer.len()).unwrap())
+                    .await
+                    .unwrap();
                 stream.write_all(&answer).await.unwrap();
             }
         });
@@ -115,7 +118,10 @@ async fn server(manners: &[Manner]) -> (Server, Vec<Upstream>) {
         upstreams.push(Upstream::start(*manner).await);
     }
     let addresses = upstreams.iter().map(|upstream| upstream.address).collect();
-    (Server::start(&World::new(), config("127.0.0.1", addresses)), upstreams)
+    (
+        Server::start(&World::new(), config("127.0.0.1", addresses)),
+        upstreams,
+    )
 }
 
 const GOOD: &str = "NoError\ngo.dev. A 192.0.2.1";
@@ -126,16 +132,30 @@ async fn what_is_not_ours_is_passed_on_and_ours_is_not() {
     let packet = query("go.dev.", RecordType::A, Some(1232));
     let answer = server.udp(&packet).await;
     assert_eq!(shown(&answer), GOOD);
-    assert_eq!(packet[..2], answer.metadata.id.to_be_bytes(), "the client's id comes back");
+    assert_eq!(
+        packet[..2],
+        answer.metadata.id.to_be_bytes(),
+        "the client's id comes back"
+    );
     assert!(answer.metadata.recursion_available && !answer.metadata.authoritative);
-    for ours in ["nope.service.dev.", "nope.dev.vagrant.", "nope.node.consul."] {
+    for ours in [
+        "nope.service.dev.",
+        "nope.dev.vagrant.",
+        "nope.node.consul.",
+    ] {
         let answer = server.udp(&query(ours, RecordType::A, None)).await;
         assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
         assert!(answer.metadata.recursion_available, "RA with upstreams");
     }
     assert_eq!(upstreams[0].times(), 1);
-    server.udp(&query("9.9.9.10.in-addr.arpa.", RecordType::PTR, None)).await;
-    assert_eq!(upstreams[0].times(), 2, "an unknown address is asked of the upstream");
+    server
+        .udp(&query("9.9.9.10.in-addr.arpa.", RecordType::PTR, None))
+        .await;
+    assert_eq!(
+        upstreams[0].times(),
+        2,
+        "an unknown address is asked of the upstream"
+    );
 }
 
 #[tokio::test]
@@ -160,14 +180,18 @@ async fn when_none_answers_it_is_servfail_and_our_own_names_go_on() {
     let answer = server.udp(&query("go.dev.", RecordType::A, None)).await;
     assert_eq!(answer.metadata.response_code, ResponseCode::ServFail);
     assert!(answer.metadata.recursion_available);
-    let answer = server.udp(&query("s1.node.dev.vagrant.", RecordType::A, None)).await;
+    let answer = server
+        .udp(&query("s1.node.dev.vagrant.", RecordType::A, None))
+        .await;
     assert_eq!(answer.answers.len(), 1);
 }
 
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_an_answer() {
     let (server, upstreams) = server(&[Manner::NxDomain, Manner::Good]).await;
-    let answer = server.udp(&query("nope.example.", RecordType::A, None)).await;
+    let answer = server
+        .udp(&query("nope.example.", RecordType::A, None))
+        .await;
     assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
     assert_eq!(upstreams[1].times(), 0);
 }
@@ -194,7 +218,9 @@ async fn strangers_are_not_recursed_for() {
     let answer = server.udp(&query("go.dev.", RecordType::A, None)).await;
     assert_eq!(answer.metadata.response_code, ResponseCode::Refused);
     assert!(!answer.metadata.recursion_available);
-    let answer = server.udp(&query("s1.node.dev.vagrant.", RecordType::A, None)).await;
+    let answer = server
+        .udp(&query("s1.node.dev.vagrant.", RecordType::A, None))
+        .await;
     assert_eq!(answer.answers.len(), 1, "our names are for everyone");
     assert_eq!(upstream.times(), 0);
 }
@@ -205,14 +231,20 @@ async fn an_alias_to_a_foreign_name_is_followed_through_the_upstream() {
     let mut world = World::new();
     world.outsider("mirror", "go.dev", &[]);
     let server = Server::start(&world, config("127.0.0.1", vec![upstream.address]));
-    let answer = server.udp(&query("mirror.node.dev.vagrant.", RecordType::A, None)).await;
+    let answer = server
+        .udp(&query("mirror.node.dev.vagrant.", RecordType::A, None))
+        .await;
     let wanted = "NoError\ngo.dev. A 192.0.2.1\nmirror.node.dev.vagrant. CNAME go.dev.";
     assert_eq!(shown(&answer), wanted);
 }
 
 #[tokio::test]
 async fn we_do_not_ask_ourselves() {
-    let probe = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let probe = UdpSocket::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let mut config = config("127.0.0.1", vec![probe]);
     config.port = probe.port();
     let server = Server::start(&World::new(), config);

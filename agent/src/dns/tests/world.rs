@@ -62,7 +62,10 @@ impl World {
             op,
         };
         let reply = self.state.apply(self.index, &command, &mut Vec::new());
-        assert!(!format!("{reply:?}").contains("Refused"), "{command:?}: {reply:?}");
+        assert!(
+            !format!("{reply:?}").contains("Refused"),
+            "{command:?}: {reply:?}"
+        );
     }
 
     /// Admits a worker.
@@ -98,10 +101,14 @@ impl World {
     /// A host without an agent.
     pub(super) fn outsider(&mut self, name: &str, address: &str, meta: &[(&str, &str)]) {
         let meta = meta.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        self.register(NodeRow {
-            meta: meta.collect(),
-            ..node(name, address)
-        }, Vec::new(), Vec::new());
+        self.register(
+            NodeRow {
+                meta: meta.collect(),
+                ..node(name, address)
+            },
+            Vec::new(),
+            Vec::new(),
+        );
     }
 
     fn register(&mut self, node: NodeRow, services: Vec<ServiceRow>, checks: Vec<CheckRow>) {
@@ -245,7 +252,9 @@ fn member(id: u128, name: &str, address: &str, role: Role) -> Member {
 }
 
 fn node(name: &str, address: &str) -> NodeRow {
-    let id = name.bytes().fold(1000, |id: u128, byte| id * 31 + u128::from(byte));
+    let id = name
+        .bytes()
+        .fold(1000, |id: u128, byte| id * 31 + u128::from(byte));
     NodeRow {
         id: NodeId::from_u128(id),
         name: name.to_owned(),
