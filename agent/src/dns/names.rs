@@ -68,13 +68,11 @@ pub(super) struct Zones {
 
 /// What answers in a zone are made of.
 pub(super) struct Parts {
-    /// Generated names end in this; it tells the data center too.
-    pub(super) base: WireName,
-    /// `node.` before the base.
+    /// `node.<dc>.` and the zone: generated names tell the data center too.
     pub(super) node: WireName,
-    /// `service.` before the base.
+    /// Likewise `service.…`.
     pub(super) service: WireName,
-    /// `addr.` before the base.
+    /// Likewise `addr.…`.
     pub(super) addr: WireName,
     /// The zone's SOA master.
     pub(super) master: WireName,
@@ -85,7 +83,6 @@ pub(super) struct Parts {
 impl Parts {
     fn of(base: &str, apex: &str) -> Option<Self> {
         Some(Self {
-            base: WireName::parse(base)?,
             node: WireName::parse(&format!("node.{base}"))?,
             service: WireName::parse(&format!("service.{base}"))?,
             addr: WireName::parse(&format!("addr.{base}"))?,

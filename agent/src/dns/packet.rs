@@ -221,7 +221,7 @@ fn named<'r>(owner: &Owner, answers: &'r [Record]) -> &'r [u8] {
 
 /// The client's subnet with scope 0: the answer is the same for everyone (RFC 7871 section 7.2.1).
 fn subnet_option(subnet: &ClientSubnet) -> Vec<u8> {
-    let mut echo = subnet.clone();
+    let mut echo = *subnet;
     echo.set_scope_prefix(0);
     let Ok(data) = Vec::<u8>::try_from(&echo) else {
         return Vec::new();

@@ -155,7 +155,7 @@ impl Data {
                 out.extend(mailbox.as_bytes());
                 // Serial, refresh, retry, expire, minimum: the last is the TTL of negative answers.
                 let numbers = [*serial, 3600, 600, 86_400, 0];
-                numbers.map(|number| out.extend(number.to_be_bytes()));
+                out.extend(numbers.into_iter().flat_map(u32::to_be_bytes));
             }
             Self::Txt(text) if text.is_empty() => out.push(0),
             Self::Txt(text) => text.chunks(255).for_each(|part| {

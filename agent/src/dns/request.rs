@@ -189,7 +189,7 @@ fn extension(packet: &[u8], start: usize, counts: [u16; 3]) -> Result<Option<Ext
 impl Extension {
     fn of(edns: &Edns) -> Self {
         let subnet = match edns.option(EdnsCode::Subnet) {
-            Some(EdnsOption::Subnet(subnet)) => Some(subnet.clone()),
+            Some(EdnsOption::Subnet(subnet)) => Some(*subnet),
             _ => None,
         };
         Self {

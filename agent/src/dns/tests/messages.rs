@@ -169,8 +169,7 @@ fn edns_is_answered_in_kind() {
     let mut message = Message::from_vec(&named(RecordType::A, Some(4096))).unwrap();
     let subnet = ClientSubnet::new("192.0.2.0".parse().unwrap(), 24, 0);
     if let Some(edns) = &mut message.edns {
-        edns.options_mut()
-            .insert(EdnsOption::Subnet(subnet.clone()));
+        edns.options_mut().insert(EdnsOption::Subnet(subnet));
         edns.set_dnssec_ok(true);
     }
     let (answer, _) = udp(&world, &message.to_vec().unwrap(), "127.0.0.1");
