@@ -272,4 +272,12 @@ pub enum Refusal {
     /// The id of a token that does not exist.
     #[error("there is no token {0}")]
     UnknownToken(TokenId),
+    /// A request that its node had called settled before: a stray copy that nobody waits for.
+    #[error("request {seq} of node {node} was settled before")]
+    Settled {
+        /// The node.
+        node: NodeId,
+        /// The request's number.
+        seq: u64,
+    },
 }
