@@ -158,8 +158,7 @@ impl Checks {
                 progress.critical_since = since;
             }
             let critical = check.row.status == CheckStatus::Critical;
-            progress.critical_since =
-                critical.then(|| progress.critical_since.unwrap_or(now));
+            progress.critical_since = critical.then(|| progress.critical_since.unwrap_or(now));
             match &check.spec.probe {
                 Probe::Fixed => {}
                 Probe::Ttl(_) if critical => {}
@@ -173,7 +172,8 @@ impl Checks {
                     plan.due(progress.due, now, || Step::Run(id.clone()));
                 }
             }
-            if let (Some(after), Some(since)) = (check.spec.deregister_after, progress.critical_since)
+            if let (Some(after), Some(since)) =
+                (check.spec.deregister_after, progress.critical_since)
                 && !check.row.service_id.is_empty()
             {
                 let step = || Step::Deregister(check.row.service_id.clone());
@@ -287,7 +287,9 @@ mod tests {
 
     fn tcp() -> CheckSpec {
         CheckSpec {
-            probe: Probe::Tcp { address: "h:1".into() },
+            probe: Probe::Tcp {
+                address: "h:1".into(),
+            },
             interval: 10 * S,
             ..CheckSpec::fixed()
         }
@@ -298,10 +300,20 @@ mod tests {
         let rows = rows(tcp(), CheckStatus::Critical);
         let mut checks = Checks::default();
         let plan = checks.plan(&rows, S, || 0.5);
-        assert_eq!(plan, Plan { steps: vec![], again: Some(5 * S) });
+        assert_eq!(
+            plan,
+            Plan {
+                steps: vec![],
+                again: Some(5 * S)
+            }
+        );
         let plan = checks.plan(&rows, 6 * S, || 0.5);
         assert_eq!(plan.steps, [Step::Run("c".into())]);
-        assert_eq!(checks.plan(&rows, 60 * S, || 0.5), Plan::default(), "it runs once at a time");
+        assert_eq!(
+            checks.plan(&rows, 60 * S, || 0.5),
+            Plan::default(),
+            "it runs once at a time"
+        );
         checks.finished("c", CheckStatus::Passing, 62 * S);
         assert_eq!(checks.plan(&rows, 62 * S, || 0.5).again, Some(10 * S));
     }
@@ -335,7 +347,10 @@ mod tests {
 
     #[test]
     fn a_ttl_runs_out_once_and_a_beat_puts_it_off() {
-        let spec = CheckSpec { probe: Probe::Ttl(10 * S), ..CheckSpec::fixed() };
+        let spec = CheckSpec {
+            probe: Probe::Ttl(10 * S),
+            ..CheckSpec::fixed()
+        };
         let mut rows = rows(spec, CheckStatus::Passing);
         let mut checks = Checks::default();
         assert_eq!(checks.plan(&rows, 9 * S, || 0.0).again, Some(S));
@@ -343,7 +358,10 @@ mod tests {
             check.beat = 9 * S;
         }
         assert_eq!(checks.plan(&rows, 10 * S, || 0.0).again, Some(9 * S));
-        assert_eq!(checks.plan(&rows, 19 * S, || 0.0).steps, [Step::Expire("c".into())]);
+        assert_eq!(
+            checks.plan(&rows, 19 * S, || 0.0).steps,
+            [Step::Expire("c".into())]
+        );
         if let Some(check) = rows.checks.get_mut("c") {
             check.row.status = CheckStatus::Critical;
         }
@@ -352,7 +370,10 @@ mod tests {
 
     #[test]
     fn a_service_goes_when_it_was_critical_without_a_break() {
-        let spec = CheckSpec { deregister_after: Some(60 * S), ..CheckSpec::fixed() };
+        let spec = CheckSpec {
+            deregister_after: Some(60 * S),
+            ..CheckSpec::fixed()
+        };
         let mut rows = rows(spec, CheckStatus::Critical);
         let mut checks = Checks::default();
         assert_eq!(checks.plan(&rows, S, || 0.0).again, Some(60 * S));
@@ -375,7 +396,10 @@ mod tests {
         assert_eq!(cut_output("ab".into(), 2), "ab");
         assert_eq!(expired_output(""), "TTL expired");
         let last = expired_output("fine");
-        assert_eq!(last, "TTL expired (last output before timeout follows): fine");
+        assert_eq!(
+            last,
+            "TTL expired (last output before timeout follows): fine"
+        );
         assert_eq!(expired_output(&last), "TTL expired");
     }
 }

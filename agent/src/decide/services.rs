@@ -4,6 +4,7 @@
 //! ids are in a namespace of their own ([`is_loops`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,13 +23,27 @@ pub fn is_loops(id: &str) -> bool {
     id == "consul" || id == "registry" || id == SERF_HEALTH || id.starts_with(LOOP_IDS)
 }
 
-/// What is registered through this agent.
+/// What is registered through this agent. Ids differ in more than case, as in the catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalRows {
-    /// By service id.
+    /// By service id in lower case.
     pub services: BTreeMap<String, ServiceRow>,
-    /// By check id.
+    /// By check id in lower case.
     pub checks: BTreeMap<String, LocalCheck>,
+}
+
+impl LocalRows {
+    /// The service with this id.
+    #[must_use]
+    pub fn service(&self, id: &str) -> Option<&ServiceRow> {
+        self.services.get(&id.to_lowercase())
+    }
+
+    /// The check with this id.
+    #[must_use]
+    pub fn check(&self, id: &str) -> Option<&LocalCheck> {
+        self.checks.get(&id.to_lowercase())
+    }
 }
 
 /// A check of this agent.
@@ -53,11 +68,11 @@ pub struct LocalCheck {
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// Its row.
-    pub node: Option<NodeRow>,
+    pub node: Option<Arc<NodeRow>>,
     /// Its services.
-    pub services: Vec<ServiceRow>,
+    pub services: Vec<Arc<ServiceRow>>,
     /// Its checks.
-    pub checks: Vec<CheckRow>,
+    pub checks: Vec<Arc<CheckRow>>,
 }
 
 /// A step towards agreement.
@@ -95,15 +110,25 @@ pub fn plan(wanted: &NodeRow, local: &LocalRows, seen: &Seen, now: Duration) -> 
         checks: Vec::new(),
     };
     for service in local.services.values() {
-        match seen.services.iter().find(|row| row.id == service.id) {
+        match seen
+            .services
+            .iter()
+            .find(|row| same_id(&row.id, &service.id))
+        {
             Some(row) if same_service(row, service) => {}
             Some(row) if row.enable_tag_override && service.enable_tag_override => {
                 let tags = row.tags.clone();
                 if tags != service.tags {
                     let service = service.id.clone();
-                    steps.push(Step::AdoptTags { service, tags: tags.clone() });
+                    steps.push(Step::AdoptTags {
+                        service,
+                        tags: tags.clone(),
+                    });
                 }
-                let adopted = ServiceRow { tags, ..service.clone() };
+                let adopted = ServiceRow {
+                    tags,
+                    ..service.clone()
+                };
                 if !same_service(row, &adopted) {
                     registration.services.push(adopted);
                 }
@@ -114,7 +139,7 @@ pub fn plan(wanted: &NodeRow, local: &LocalRows, seen: &Seen, now: Duration) -> 
     let mut updates = Vec::new();
     for check in local.checks.values() {
         let id = &check.row.check_id;
-        match seen.checks.iter().find(|row| row.check_id == *id) {
+        match seen.checks.iter().find(|row| same_id(&row.check_id, id)) {
             Some(row) if same_definition(row, &check.row) => {
                 if check.restored {
                     steps.push(Step::AdoptResult {
@@ -154,8 +179,7 @@ fn extras<'a>(
     local: &'a LocalRows,
     seen: &'a Seen,
 ) -> impl Iterator<Item = Op> + 'a {
-    let service_goes =
-        |row: &ServiceRow| !is_loops(&row.id) && !local.services.contains_key(&row.id);
+    let service_goes = |row: &ServiceRow| !is_loops(&row.id) && local.service(&row.id).is_none();
     let services = seen.services.iter().filter(move |row| service_goes(row));
     let checks = seen.checks.iter().filter(move |row| {
         let left_alone = is_loops(&row.check_id) || is_loops(&row.service_id);
@@ -163,8 +187,8 @@ fn extras<'a>(
         let goes_anyway = seen
             .services
             .iter()
-            .any(|service| service.id == row.service_id && service_goes(service));
-        !left_alone && !goes_anyway && !local.checks.contains_key(&row.check_id)
+            .any(|service| same_id(&service.id, &row.service_id) && service_goes(service));
+        !left_alone && !goes_anyway && local.check(&row.check_id).is_none()
     });
     let services = services.map(move |row| Op::Deregister {
         node: node.to_owned(),
@@ -178,6 +202,10 @@ fn extras<'a>(
     }))
 }
 
+fn same_id(one: &str, other: &str) -> bool {
+    one == other || one.to_lowercase() == other.to_lowercase()
+}
+
 fn same_node(row: &NodeRow, wanted: &NodeRow) -> bool {
     row.address == wanted.address
         && row.tagged_addresses == wanted.tagged_addresses
@@ -188,6 +216,7 @@ fn same_node(row: &NodeRow, wanted: &NodeRow) -> bool {
 fn same_service(row: &ServiceRow, local: &ServiceRow) -> bool {
     let plain = |service: &ServiceRow| ServiceRow {
         node: String::new(),
+        id: String::new(),
         create_index: 0,
         modify_index: 0,
         ..service.clone()
@@ -199,7 +228,7 @@ fn same_service(row: &ServiceRow, local: &ServiceRow) -> bool {
 fn same_definition(row: &CheckRow, local: &CheckRow) -> bool {
     row.name == local.name
         && row.notes == local.notes
-        && row.service_id == local.service_id
+        && same_id(&row.service_id, &local.service_id)
         && row.kind == local.kind
         && row.definition == local.definition
 }

@@ -30,7 +30,9 @@ pub(super) async fn publish(api: &Api) {
     match tokio::time::timeout(PUBLISH, api.local().sync(api.store())).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::warn!("registered here, not yet in the catalog: {error}"),
-        Err(_) => tracing::warn!("registered here, not yet in the catalog: no answer in {PUBLISH:?}"),
+        Err(_) => {
+            tracing::warn!("registered here, not yet in the catalog: no answer in {PUBLISH:?}")
+        }
     }
 }
 
@@ -117,7 +119,9 @@ pub(super) async fn update(api: &Api, request: &Request) -> Outcome {
 /// A TTL check's client speaks up.
 async fn beat(api: &Api, request: &Request, status: CheckStatus, output: String) -> Outcome {
     let id = request.argument("Missing check ID")?;
-    let spec = api.local().look(|rows| rows.check(id).map(|check| check.spec.clone()));
+    let spec = api
+        .local()
+        .look(|rows| rows.check(id).map(|check| check.spec.clone()));
     // Clients register anew when they read these words, so they stand in both texts.
     const NO_TTL: &str = "does not have associated TTL";
     let Some(spec) = spec else {
@@ -129,7 +133,11 @@ async fn beat(api: &Api, request: &Request, status: CheckStatus, output: String)
         return Err(Problem::Failed(format!("CheckID {id:?} {NO_TTL}")));
     }
     let output = cut_output(output, spec.output_max);
-    if api.local().report(id, status, output).ok_or_else(|| unknown(id))? {
+    if api
+        .local()
+        .report(id, status, output)
+        .ok_or_else(|| unknown(id))?
+    {
         publish(api).await;
     }
     Ok(Reply::empty())
@@ -183,8 +191,14 @@ fn maintenance(
         status: CheckStatus::Critical,
         notes,
         output: String::new(),
-        service_id: service.as_ref().map(|row| row.id.clone()).unwrap_or_default(),
-        service_name: service.as_ref().map(|row| row.name.clone()).unwrap_or_default(),
+        service_id: service
+            .as_ref()
+            .map(|row| row.id.clone())
+            .unwrap_or_default(),
+        service_name: service
+            .as_ref()
+            .map(|row| row.name.clone())
+            .unwrap_or_default(),
         service_tags: service.map(|row| row.tags).unwrap_or_default(),
         kind: "maintenance".into(),
         definition: CheckDefinition::default(),

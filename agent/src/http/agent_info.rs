@@ -78,11 +78,16 @@ impl<'a> MemberView<'a> {
 pub(super) async fn members(api: &Api, request: &Request) -> Outcome {
     let query = &request.query;
     if query.some("wan").is_some() && query.some("segment").is_some_and(|s| s != "_all") {
-        return Err(Problem::Bad("Cannot provide a segment with wan=true".into()));
+        return Err(Problem::Bad(
+            "Cannot provide a segment with wan=true".into(),
+        ));
     }
     let state = api.store().state();
     let dc = api.identity().dc.as_str();
-    let mut views: Vec<_> = state.members().map(|member| MemberView::new(member, dc)).collect();
+    let mut views: Vec<_> = state
+        .members()
+        .map(|member| MemberView::new(member, dc))
+        .collect();
     views.sort_by_key(|view| view.name);
     Ok(Reply::json(request.pretty(), &views))
 }
@@ -102,9 +107,7 @@ pub(super) async fn me(api: &Api, request: &Request) -> Outcome {
     let state = api.store().state();
     let member = state.member(who.id).map_or_else(
         || json!({"Name": who.name, "Addr": who.address.to_string(), "Port": who.ports.rpc}),
-        |member| {
-            serde_json::to_value(MemberView::new(member, who.dc.as_str())).unwrap_or_default()
-        },
+        |member| serde_json::to_value(MemberView::new(member, who.dc.as_str())).unwrap_or_default(),
     );
     // Clients decode a map of maps: nothing but objects may stand at the top.
     let page = json!({
@@ -137,7 +140,9 @@ fn stats(api: &Api, state: &State) -> Value {
     let contact = api.store().contact();
     let who = api.identity();
     let is_leader = contact.leader == Some(who.id);
-    let (services, checks) = api.local().look(|rows| (rows.services.len(), rows.checks.len()));
+    let (services, checks) = api
+        .local()
+        .look(|rows| (rows.services.len(), rows.checks.len()));
     json!({
         "agent": {
             "services": services.to_string(),

@@ -48,10 +48,17 @@ pub(super) async fn list(api: &Api, request: &Request) -> Outcome {
 
 fn hashed(api: &Api, id: &str) -> Result<(Value, String), Problem> {
     let dc = api.identity().dc.as_str();
-    let found = api.local().look(|rows| rows.service(id).map(|row| view(row, dc)));
+    let found = api
+        .local()
+        .look(|rows| rows.service(id).map(|row| view(row, dc)));
     let mut view = found.ok_or_else(|| Problem::Missing(format!("unknown service ID: {id}")))?;
     let hash = digest::digest(&digest::SHA256, view.to_string().as_bytes());
-    let hash: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = hash
+        .as_ref()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     if let Some(fields) = view.as_object_mut() {
         fields.insert("ContentHash".into(), hash.clone().into());
     }
@@ -113,11 +120,7 @@ pub(super) async fn register(api: &Api, request: &Request) -> Outcome {
     Ok(Reply::empty())
 }
 
-fn checks_of(
-    input: &Object,
-    service: &ServiceRow,
-    node: &str,
-) -> Result<Vec<LocalCheck>, Problem> {
+fn checks_of(input: &Object, service: &ServiceRow, node: &str) -> Result<Vec<LocalCheck>, Problem> {
     let one = input.object("Check")?;
     let given = one.into_iter().chain(input.objects("Checks")?);
     let given: Vec<_> = given.filter(|check| !check.is_empty()).collect();
@@ -163,7 +166,10 @@ pub(super) async fn maintenance(api: &Api, request: &Request) -> Outcome {
     let id = request.argument("Missing service ID")?;
     let service = api.local().look(|rows| rows.service(id).cloned());
     let check = format!("{SERVICE_MAINTENANCE}{id}");
-    turn_maintenance(api, request, check, || service.ok_or_else(|| unknown(id)).map(Some)).await
+    turn_maintenance(api, request, check, || {
+        service.ok_or_else(|| unknown(id)).map(Some)
+    })
+    .await
 }
 
 #[derive(Serialize)]
@@ -176,7 +182,9 @@ struct HealthView<'a> {
 
 fn wants_text(request: &Request) -> bool {
     request.query.get("format") == Some("text")
-        || request.header("accept").is_some_and(|accept| accept.starts_with("text/plain"))
+        || request
+            .header("accept")
+            .is_some_and(|accept| accept.starts_with("text/plain"))
 }
 
 fn status_code(aggregated: &str) -> u16 {
@@ -242,10 +250,17 @@ pub(super) async fn health_by_name(api: &Api, request: &Request) -> Outcome {
     let name = request.argument("Missing service Name")?;
     let (dc, text) = (api.identity().dc.as_str(), wants_text(request));
     let (views, worst) = api.local().look(|rows| {
-        let named = rows.services.values().filter(|row| row.name.eq_ignore_ascii_case(name));
-        let views: Vec<_> = named.map(|service| health_view(rows, service, dc)).collect();
+        let named = rows
+            .services
+            .values()
+            .filter(|row| row.name.eq_ignore_ascii_case(name));
+        let views: Vec<_> = named
+            .map(|service| health_view(rows, service, dc))
+            .collect();
         let bad = ["maintenance", "critical", "warning", "passing"];
-        let worst = bad.into_iter().find(|word| views.iter().any(|v| v.aggregated_status == *word));
+        let worst = bad
+            .into_iter()
+            .find(|word| views.iter().any(|v| v.aggregated_status == *word));
         (Reply::json(request.pretty(), &views), worst)
     });
     let reply = match (worst, text) {

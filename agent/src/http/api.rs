@@ -92,7 +92,9 @@ impl Api {
                 Ok(body)
             })
         };
-        self.answer(&method, &uri, headers, caller, whole).await.into()
+        self.answer(&method, &uri, headers, caller, whole)
+            .await
+            .into()
     }
 
     /// Answers a request. `body` reads the request's body up to a limit, or says how long it is.
@@ -113,8 +115,15 @@ impl Api {
         };
         self.metrics.answered(reply.status);
         let mut reply = reply;
-        for (name, value) in [("Vary", "Accept-Encoding"), ("X-Consul-Default-Acl-Policy", "allow")] {
-            if !reply.headers.iter().any(|(have, _)| have.eq_ignore_ascii_case(name)) {
+        for (name, value) in [
+            ("Vary", "Accept-Encoding"),
+            ("X-Consul-Default-Acl-Policy", "allow"),
+        ] {
+            if !reply
+                .headers
+                .iter()
+                .any(|(have, _)| have.eq_ignore_ascii_case(name))
+            {
                 reply = reply.with(name, value);
             }
         }

@@ -1,6 +1,6 @@
 //! Reads of `/v1/catalog/*` (<https://developer.hashicorp.com/consul/api-docs/catalog>).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -46,16 +46,17 @@ pub(super) async fn services(api: &Api, request: &Request) -> Outcome {
     };
     let render = |state: &State| {
         let catalog = state.catalog();
-        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for name in catalog.service_names() {
-            for instance in catalog.instances(&name) {
-                if !meta_fits(request, &instance.node) {
-                    continue;
-                }
-                let tags = found.entry(instance.service.name.clone()).or_default();
-                let new = instance.service.tags.iter();
-                let new: Vec<_> = new.filter(|tag| !tags.contains(tag)).cloned().collect();
-                tags.extend(new);
+        let mut found = BTreeMap::new();
+        for (name, tags) in catalog.service_names() {
+            if !with_nodes {
+                found.insert(name, tags.into_iter().map(str::to_owned).collect());
+                continue;
+            }
+            let mut instances = catalog.instances(name);
+            instances.retain(|instance| meta_fits(request, &instance.node));
+            if !instances.is_empty() {
+                let tags = instances.iter().flat_map(|instance| &instance.service.tags);
+                found.insert(name, tags.cloned().collect::<BTreeSet<_>>());
             }
         }
         Ok(Reply::json(request.pretty(), &found))
@@ -130,7 +131,10 @@ async fn of_node(
         let services: Vec<_> = catalog.services_of(&name).collect();
         let services: Vec<&ServiceRow> = services.iter().map(|row| &***row).collect();
         let dc = api.identity().dc.as_str();
-        Ok(render(node.as_ref().map(|row| NodeView::new(row, dc)), &services))
+        Ok(render(
+            node.as_ref().map(|row| NodeView::new(row, dc)),
+            &services,
+        ))
     };
     read(api, request, topics, index, render).await
 }
@@ -143,7 +147,9 @@ fn node_name(state: &State, text: &str) -> String {
         return text.to_owned();
     }
     let start = text.to_ascii_lowercase();
-    let mut found = catalog.nodes().filter(|row| row.id.to_string().starts_with(&start));
+    let mut found = catalog
+        .nodes()
+        .filter(|row| row.id.to_string().starts_with(&start));
     match (found.next(), found.next()) {
         (Some(row), None) => row.name.clone(),
         _ => text.to_owned(),
@@ -165,15 +171,26 @@ pub(super) async fn instances(
         found.retain(|instance| {
             meta_fits(request, &instance.node) && tags_fit(request, &instance.service)
         });
-        nearest_first(api, request, &mut found, |instance| instance.node.name.as_str());
+        nearest_first(api, request, &mut found, |instance| {
+            instance.node.name.as_str()
+        });
         render(found)
     };
     read(api, request, topics, index, render).await
 }
 
 fn tags_fit(request: &Request, service: &ServiceRow) -> bool {
-    let has = |tag: &str| service.tags.iter().any(|have| have.eq_ignore_ascii_case(tag));
-    request.query.all("tag").filter(|tag| !tag.is_empty()).all(has)
+    let has = |tag: &str| {
+        service
+            .tags
+            .iter()
+            .any(|have| have.eq_ignore_ascii_case(tag))
+    };
+    request
+        .query
+        .all("tag")
+        .filter(|tag| !tag.is_empty())
+        .all(has)
 }
 
 /// Whether a node has all the pairs that the query names as `node-meta=key:value`.

@@ -17,7 +17,13 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
 /// Kinds of checks that Swarmer does not run.
 const UNSUPPORTED: [&str; 7] = [
-    "UDP", "GRPC", "H2PING", "OSService", "AliasService", "AliasNode", "DockerContainerID",
+    "UDP",
+    "GRPC",
+    "H2PING",
+    "OSService",
+    "AliasService",
+    "AliasNode",
+    "DockerContainerID",
 ];
 
 /// One check of a request.
@@ -126,7 +132,9 @@ impl CheckInput {
 fn parse_spec(input: &Object, shown: &CheckDefinition) -> Result<CheckSpec, Problem> {
     let span = |key: &str| input.duration(key).map(Option::unwrap_or_default);
     let (interval, ttl, timeout) = (span("Interval")?, span("TTL")?, span("Timeout")?);
-    let scripted = ["Args", "ScriptArgs", "Script"].iter().any(|key| input.has(key));
+    let scripted = ["Args", "ScriptArgs", "Script"]
+        .iter()
+        .any(|key| input.has(key));
     let given = |key: &&&str| matches!(input.text(key).as_deref(), Ok(text) if !text.is_empty());
     let unsupported = UNSUPPORTED.iter().find(given);
     let periodic = scripted || !shown.http.is_empty() || !shown.tcp.is_empty();
@@ -157,16 +165,23 @@ fn parse_spec(input: &Object, shown: &CheckDefinition) -> Result<CheckSpec, Prob
     } else {
         return Err(Problem::Failed("Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true".into()));
     };
-    thresholds(input, CheckSpec {
-        probe,
-        interval: interval.max(INTERVAL_MIN),
-        timeout: if timeout.is_zero() { TIMEOUT_DEFAULT } else { timeout },
-        deregister_after: input
-            .duration("DeregisterCriticalServiceAfter")?
-            .filter(|span| !span.is_zero())
-            .map(|span| span.max(DEREGISTER_MIN)),
-        ..CheckSpec::fixed()
-    })
+    thresholds(
+        input,
+        CheckSpec {
+            probe,
+            interval: interval.max(INTERVAL_MIN),
+            timeout: if timeout.is_zero() {
+                TIMEOUT_DEFAULT
+            } else {
+                timeout
+            },
+            deregister_after: input
+                .duration("DeregisterCriticalServiceAfter")?
+                .filter(|span| !span.is_zero())
+                .map(|span| span.max(DEREGISTER_MIN)),
+            ..CheckSpec::fixed()
+        },
+    )
 }
 
 fn thresholds(input: &Object, mut spec: CheckSpec) -> Result<CheckSpec, Problem> {
@@ -212,14 +227,29 @@ mod tests {
     fn definitions_that_make_no_sense_are_refused_in_consuls_words() {
         for (body, text) in [
             ("{}", "Invalid check: TTL must be > 0 for TTL checks"),
-            (r#"{"TTL":"1s","Interval":"1s"}"#, "Invalid check: Interval and TTL cannot both be specified"),
-            (r#"{"HTTP":"http://x"}"#, "Invalid check: Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks"),
-            (r#"{"TCP":"x:1","Interval":"1s","FailuresBeforeWarning":3,"FailuresBeforeCritical":2}"#, "Invalid check: FailuresBeforeWarning can't be higher than FailuresBeforeCritical"),
+            (
+                r#"{"TTL":"1s","Interval":"1s"}"#,
+                "Invalid check: Interval and TTL cannot both be specified",
+            ),
+            (
+                r#"{"HTTP":"http://x"}"#,
+                "Invalid check: Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks",
+            ),
+            (
+                r#"{"TCP":"x:1","Interval":"1s","FailuresBeforeWarning":3,"FailuresBeforeCritical":2}"#,
+                "Invalid check: FailuresBeforeWarning can't be higher than FailuresBeforeCritical",
+            ),
             (r#"{"TTL":"1s","Status":"up"}"#, "Bad check status"),
-            (r#"{"GRPC":"x:1","Interval":"1s"}"#, "Invalid check: GRPC checks are not run by this agent: use TTL, HTTP or TCP"),
+            (
+                r#"{"GRPC":"x:1","Interval":"1s"}"#,
+                "Invalid check: GRPC checks are not run by this agent: use TTL, HTTP or TCP",
+            ),
         ] {
             let problem = parse(body).unwrap_err();
-            assert_eq!((problem.reply().status, problem.to_string()), (400, text.into()));
+            assert_eq!(
+                (problem.reply().status, problem.to_string()),
+                (400, text.into())
+            );
         }
         let scripts = parse(r#"{"Args":["x"],"Interval":"1s"}"#).unwrap_err();
         assert_eq!(scripts.reply().status, 500);
@@ -234,7 +264,10 @@ mod tests {
         assert_eq!(check.spec.interval, INTERVAL_MIN);
         assert_eq!(check.spec.timeout, TIMEOUT_DEFAULT);
         assert_eq!(check.spec.deregister_after, Some(DEREGISTER_MIN));
-        assert_eq!((check.kind, check.definition.interval.as_str()), ("http", "10ms"));
+        assert_eq!(
+            (check.kind, check.definition.interval.as_str()),
+            ("http", "10ms")
+        );
         let check = parse(r#"{"TTL":15000000000,"HTTP":"http://x"}"#).unwrap();
         assert_eq!(check.spec.probe, Probe::Ttl(Duration::from_secs(15)));
     }

@@ -24,8 +24,9 @@ pub(super) async fn service(api: &Api, request: &Request) -> Outcome {
     let passing = match request.query.get("passing") {
         None => false,
         Some("") => true,
-        Some(text) => parse_bool(text)
-            .ok_or_else(|| Problem::Bad("Invalid value for ?passing".into()))?,
+        Some(text) => {
+            parse_bool(text).ok_or_else(|| Problem::Bad("Invalid value for ?passing".into()))?
+        }
     };
     let fine = |instance: &Instance| {
         let mut checks = instance.checks.iter();
@@ -39,7 +40,11 @@ pub(super) async fn service(api: &Api, request: &Request) -> Outcome {
             .map(|instance| InstanceView {
                 node: NodeView::new(&instance.node, dc),
                 service: ServiceView::from(&*instance.service),
-                checks: instance.checks.iter().map(|row| CheckView::from(&**row)).collect(),
+                checks: instance
+                    .checks
+                    .iter()
+                    .map(|row| CheckView::from(&**row))
+                    .collect(),
             })
             .collect();
         Ok(Reply::json(request.pretty(), &views))
@@ -77,7 +82,9 @@ pub(super) async fn state(api: &Api, request: &Request) -> Outcome {
         let catalog = state.catalog();
         let on_node = |check: &CheckRow| {
             !request.query.has("node-meta")
-                || catalog.node(&check.node).is_some_and(|node| meta_fits(request, &node))
+                || catalog
+                    .node(&check.node)
+                    .is_some_and(|node| meta_fits(request, &node))
         };
         let mut rows: Vec<_> = catalog
             .all_checks()

@@ -42,8 +42,7 @@ impl Hosts {
             return true;
         }
         let host = host.trim_end_matches('.').to_ascii_lowercase();
-        self.names.contains(&host)
-            || self.suffixes.iter().any(|suffix| host.ends_with(suffix))
+        self.names.contains(&host) || self.suffixes.iter().any(|suffix| host.ends_with(suffix))
     }
 }
 
@@ -67,15 +66,33 @@ mod tests {
     fn t6_a_rebound_name_is_refused() {
         let hosts = Hosts::new("web-1", "vagrant", "dev");
         for good in [
-            "127.0.0.1:8500", "127.0.0.1", "[::1]:8500", "::1", "localhost", "LOCALHOST:8500",
-            "web-1", "web-1:8500", "web-1.node.dev.vagrant:8500", "x.service.dev",
-            "web-1.node.consul.", "a.node.dev.consul", "host.docker.internal:8500",
+            "127.0.0.1:8500",
+            "127.0.0.1",
+            "[::1]:8500",
+            "::1",
+            "localhost",
+            "LOCALHOST:8500",
+            "web-1",
+            "web-1:8500",
+            "web-1.node.dev.vagrant:8500",
+            "x.service.dev",
+            "web-1.node.consul.",
+            "a.node.dev.consul",
+            "host.docker.internal:8500",
         ] {
             assert!(hosts.allows(good), "{good}");
         }
         for bad in [
-            "evil.example:8500", "go.dev", "dev", "web-1.evil.example", "127.0.0.1.evil.example",
-            "", "localhost.evil.example", "evil.dev", "[evil]:1", "x:y:z",
+            "evil.example:8500",
+            "go.dev",
+            "dev",
+            "web-1.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+            "localhost.evil.example",
+            "evil.dev",
+            "[evil]:1",
+            "x:y:z",
         ] {
             assert!(!hosts.allows(bad), "{bad}");
         }

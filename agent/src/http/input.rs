@@ -115,9 +115,9 @@ impl Object {
         match self.value(key) {
             None => Ok(None),
             Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) => duration::parse(text).map(Some).map_err(|error| {
-                Problem::Bad(format!("Request decode failed: {key}: {error}"))
-            }),
+            Some(Value::String(text)) => duration::parse(text)
+                .map(Some)
+                .map_err(|error| Problem::Bad(format!("Request decode failed: {key}: {error}"))),
             Some(number) => number
                 .as_u64()
                 .or_else(|| number.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64))
@@ -164,9 +164,8 @@ impl Object {
                         .collect(),
                     _ => None,
                 };
-                let list = list.ok_or_else(|| {
-                    wrong(&format!("{key}.{name}"), &value, "a list of strings")
-                })?;
+                let list = list
+                    .ok_or_else(|| wrong(&format!("{key}.{name}"), &value, "a list of strings"))?;
                 Ok((name, list))
             })
             .collect()
@@ -227,7 +226,8 @@ mod tests {
 
     #[test]
     fn keys_match_in_any_case_and_form_but_maps_keep_theirs() {
-        let input = object(r#"{"enable_tag_override":true,"NAME":"x","Meta":{"Some_Key":"v"},"New":1}"#);
+        let input =
+            object(r#"{"enable_tag_override":true,"NAME":"x","Meta":{"Some_Key":"v"},"New":1}"#);
         assert!(input.flag("EnableTagOverride").unwrap());
         assert_eq!(input.text("Name").unwrap(), "x");
         assert_eq!(input.map("meta").unwrap()["Some_Key"], "v");
@@ -237,7 +237,10 @@ mod tests {
     fn durations_are_text_or_nanoseconds() {
         let input = object(r#"{"a":"1m30s","b":1500000000,"c":"","d":null,"e":"10"}"#);
         assert_eq!(input.duration("A").unwrap(), Some(Duration::from_secs(90)));
-        assert_eq!(input.duration("B").unwrap(), Some(Duration::from_millis(1500)));
+        assert_eq!(
+            input.duration("B").unwrap(),
+            Some(Duration::from_millis(1500))
+        );
         assert_eq!(input.duration("C").unwrap(), None);
         assert_eq!(input.duration("D").unwrap(), None);
         assert!(input.duration("E").is_err());

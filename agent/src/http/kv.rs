@@ -92,7 +92,10 @@ fn subtree(state: &State, request: &Request) -> Outcome {
     if entries.is_empty() {
         return Ok(Reply::empty().status(404));
     }
-    let views: Vec<_> = entries.iter().map(|entry| EntryView::from(&**entry)).collect();
+    let views: Vec<_> = entries
+        .iter()
+        .map(|entry| EntryView::from(&***entry))
+        .collect();
     Ok(Reply::json(request.pretty(), &views))
 }
 
@@ -133,16 +136,31 @@ async fn put(api: &Api, request: &Request) -> Outcome {
             "" => return Err(Problem::Failed("missing session".into())),
             text => text.parse().map_err(|_| no_session(text))?,
         };
-        KvOp::Acquire { key, value, flags, session }
+        KvOp::Acquire {
+            key,
+            value,
+            flags,
+            session,
+        }
     } else if let Some(text) = query.get("release") {
         // Whoever is no session at all does not hold the lock.
         let Ok(session) = text.parse() else {
             return Ok(Reply::json(request.pretty(), &false));
         };
-        KvOp::Release { key, value, flags, session }
+        KvOp::Release {
+            key,
+            value,
+            flags,
+            session,
+        }
     } else {
         let cas = query.get("cas").map(parse_uint).transpose()?;
-        KvOp::Put { key, value, flags, cas }
+        KvOp::Put {
+            key,
+            value,
+            flags,
+            cas,
+        }
     };
     write(api, request, op).await
 }
@@ -152,7 +170,9 @@ async fn delete(api: &Api, request: &Request) -> Outcome {
     let query = &request.query;
     refuse_conflicts(request, &["recurse", "cas"])?;
     let op = if query.has("recurse") {
-        KvOp::DeletePrefix { prefix: request.tail().to_owned() }
+        KvOp::DeletePrefix {
+            prefix: request.tail().to_owned(),
+        }
     } else {
         KvOp::Delete {
             key: request.argument("Missing key name")?.to_owned(),

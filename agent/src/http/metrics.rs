@@ -69,18 +69,46 @@ pub(super) async fn serve(api: &Api, _: &Request) -> Outcome {
         who.version, who.role, who.name
     );
     page.line("swarmer_info", &labels, 1.0);
-    page.head("swarmer_http_responses_total", "counter", "HTTP answers by class of status");
+    page.head(
+        "swarmer_http_responses_total",
+        "counter",
+        "HTTP answers by class of status",
+    );
     for (class, counter) in CLASSES.iter().zip(&api.metrics().answers) {
         let count = counter.load(Ordering::Relaxed);
-        page.line("swarmer_http_responses_total", &format!("class=\"{class}\""), count as f64);
+        page.line(
+            "swarmer_http_responses_total",
+            &format!("class=\"{class}\""),
+            count as f64,
+        );
     }
     let waiters = api.metrics().waiters() as f64;
-    page.one("swarmer_http_blocking_queries", "gauge", "Blocking queries that wait now", waiters);
-    page.one("swarmer_state_index", "gauge", "Last index of the local copy", state.index() as f64);
+    page.one(
+        "swarmer_http_blocking_queries",
+        "gauge",
+        "Blocking queries that wait now",
+        waiters,
+    );
+    page.one(
+        "swarmer_state_index",
+        "gauge",
+        "Last index of the local copy",
+        state.index() as f64,
+    );
     let known = if contact.leader.is_some() { 1.0 } else { 0.0 };
-    page.one("swarmer_leader_known", "gauge", "Whether this node knows a leader", known);
+    page.one(
+        "swarmer_leader_known",
+        "gauge",
+        "Whether this node knows a leader",
+        known,
+    );
     let age = contact.age.as_secs_f64();
-    page.one("swarmer_leader_contact_seconds", "gauge", "Time since the leader was last heard", age);
+    page.one(
+        "swarmer_leader_contact_seconds",
+        "gauge",
+        "Time since the leader was last heard",
+        age,
+    );
     page.head("swarmer_members", "gauge", "Members by status");
     for (word, status) in [
         ("alive", MemberStatus::Alive),
@@ -88,10 +116,20 @@ pub(super) async fn serve(api: &Api, _: &Request) -> Outcome {
         ("failed", MemberStatus::Failed),
         ("leaving", MemberStatus::Leaving),
     ] {
-        let count = state.members().filter(|member| member.status == status).count();
-        page.line("swarmer_members", &format!("status=\"{word}\""), count as f64);
+        let count = state
+            .members()
+            .filter(|member| member.status == status)
+            .count();
+        page.line(
+            "swarmer_members",
+            &format!("status=\"{word}\""),
+            count as f64,
+        );
     }
-    api.metrics().sources.iter().for_each(|source| source(&mut page.0));
+    api.metrics()
+        .sources
+        .iter()
+        .for_each(|source| source(&mut page.0));
     Ok(Reply {
         body: page.0.into(),
         ..Reply::empty().with("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
@@ -103,7 +141,10 @@ pub(super) async fn healthz(api: &Api, _: &Request) -> Outcome {
     let contact = api.store().contact();
     Ok(match contact.leader {
         Some(_) => Reply::text(200, "ok\n"),
-        None => Reply::text(503, format!("no leader known, last heard {:?} ago\n", contact.age)),
+        None => Reply::text(
+            503,
+            format!("no leader known, last heard {:?} ago\n", contact.age),
+        ),
     })
 }
 

@@ -43,7 +43,14 @@ pub(super) async fn create_token(api: &Api, request: &Request) -> Outcome {
 
 pub(super) async fn rotate_token(api: &Api, request: &Request) -> Outcome {
     let input = Object::parse(&request.body)?;
-    act(api, request, TokenAct::Rotate { role: role(&input)? }).await
+    act(
+        api,
+        request,
+        TokenAct::Rotate {
+            role: role(&input)?,
+        },
+    )
+    .await
 }
 
 pub(super) async fn revoke_token(api: &Api, request: &Request) -> Outcome {
@@ -58,7 +65,9 @@ pub(super) async fn remove_member(api: &Api, request: &Request) -> Outcome {
     let by_id = node.parse::<NodeId>().ok();
     let id = by_id.or_else(|| state.member_named(node).map(|member| member.id));
     let missing = || Problem::Missing(format!("there is no member {node:?}"));
-    let id = id.filter(|id| state.member(*id).is_some()).ok_or_else(missing)?;
+    let id = id
+        .filter(|id| state.member(*id).is_some())
+        .ok_or_else(missing)?;
     api.operations().remove_member(id).await?;
     Ok(Reply::empty())
 }
@@ -81,7 +90,9 @@ pub(super) async fn log_level(api: &Api, request: &Request) -> Outcome {
 pub(super) async fn snapshot(api: &Api, request: &Request) -> Outcome {
     api.check_dc(request)?;
     if request.method == "PUT" {
-        api.operations().restore_snapshot(request.body.clone()).await?;
+        api.operations()
+            .restore_snapshot(request.body.clone())
+            .await?;
         return Ok(Reply::empty());
     }
     let snapshot = api.operations().save_snapshot().await?;

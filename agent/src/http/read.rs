@@ -57,7 +57,11 @@ impl ReadOptions {
         Ok(Self {
             mode: parse_mode(request, age)?,
             index,
-            wait: if wait.is_zero() { WAIT_DEFAULT } else { wait.min(WAIT_MAX) },
+            wait: if wait.is_zero() {
+                WAIT_DEFAULT
+            } else {
+                wait.min(WAIT_MAX)
+            },
         })
     }
 }
@@ -71,16 +75,22 @@ fn parse_mode(request: &Request, age: Duration) -> Result<Mode, Problem> {
     let consistent = query.has("consistent");
     let mut stale = query.has("stale");
     if stale && consistent {
-        return Err(bad("Cannot specify ?stale with ?consistent, conflicting semantics."));
+        return Err(bad(
+            "Cannot specify ?stale with ?consistent, conflicting semantics.",
+        ));
     }
     if query.has("cached") && consistent {
-        return Err(bad("Cannot specify ?cached with ?consistent, conflicting semantics."));
+        return Err(bad(
+            "Cannot specify ?cached with ?consistent, conflicting semantics.",
+        ));
     }
     if let Some(text) = query.some("max_stale") {
         let most = duration::parse(text)
             .map_err(|_| Problem::Bad(format!("Invalid max_stale value {text:?}")))?;
         if consistent && !most.is_zero() {
-            return Err(bad("Cannot specify ?stale with ?consistent, conflicting semantics."));
+            return Err(bad(
+                "Cannot specify ?stale with ?consistent, conflicting semantics.",
+            ));
         }
         stale = !most.is_zero() && age <= most;
     }
@@ -178,11 +188,7 @@ fn stamp(api: &Api, mode: Mode, index: u64, reply: Reply) -> Reply {
     let (word, known, age) = match mode {
         Mode::Default => ("leader", true, 0),
         Mode::Consistent => ("consistent", true, 0),
-        Mode::Stale => (
-            "stale",
-            contact.leader.is_some(),
-            contact.age.as_millis(),
-        ),
+        Mode::Stale => ("stale", contact.leader.is_some(), contact.age.as_millis()),
     };
     reply
         .with("X-Consul-Index", index.max(1).to_string())
@@ -214,7 +220,10 @@ mod tests {
     fn waits_default_to_five_minutes_and_end_at_ten() {
         assert_eq!(options("index=1").unwrap().wait, WAIT_DEFAULT);
         assert_eq!(options("index=1&wait=0").unwrap().wait, WAIT_DEFAULT);
-        assert_eq!(options("wait=9.998s").unwrap().wait, Duration::from_millis(9998));
+        assert_eq!(
+            options("wait=9.998s").unwrap().wait,
+            Duration::from_millis(9998)
+        );
         assert_eq!(options("wait=3h").unwrap().wait, WAIT_MAX);
     }
 
@@ -225,8 +234,14 @@ mod tests {
             ("index=-1", "Invalid index"),
             ("wait=10", "Invalid wait time"),
             ("wait=x", "Invalid wait time"),
-            ("stale&consistent", "Cannot specify ?stale with ?consistent, conflicting semantics."),
-            ("cached&consistent", "Cannot specify ?cached with ?consistent, conflicting semantics."),
+            (
+                "stale&consistent",
+                "Cannot specify ?stale with ?consistent, conflicting semantics.",
+            ),
+            (
+                "cached&consistent",
+                "Cannot specify ?cached with ?consistent, conflicting semantics.",
+            ),
             ("max_stale=x", "Invalid max_stale value \"x\""),
         ] {
             assert_eq!(options(query).unwrap_err(), text, "{query}");

@@ -9,9 +9,7 @@ use super::input::Object;
 use super::reply::{Outcome, Problem, Reply, done};
 use super::request::Request;
 use super::service_input::{check_meta, parse_service};
-use crate::model::{
-    CheckRow, CheckStatus, NodeId, NodeRow, Op, Registration, Role, ServiceRow,
-};
+use crate::model::{CheckRow, CheckStatus, NodeId, NodeRow, Op, Registration, Role, ServiceRow};
 use crate::state::State;
 
 fn failed(text: impl Into<String>) -> Problem {
@@ -34,7 +32,11 @@ pub(super) async fn register(api: &Api, request: &Request) -> Outcome {
         checks: check_rows(&input, &node)?,
     };
     drop(state);
-    done(api.store().write(Op::Register(Box::new(registration))).await?)?;
+    done(
+        api.store()
+            .write(Op::Register(Box::new(registration)))
+            .await?,
+    )?;
     Ok(Reply::json(request.pretty(), &true))
 }
 
@@ -46,7 +48,11 @@ pub(super) async fn deregister(api: &Api, request: &Request) -> Outcome {
         return Err(failed("Must provide node"));
     }
     check_caller(&api.store().state(), &request.caller, &node)?;
-    let some = |key: &str| input.text(key).map(|text| Some(text).filter(|t| !t.is_empty()));
+    let some = |key: &str| {
+        input
+            .text(key)
+            .map(|text| Some(text).filter(|t| !t.is_empty()))
+    };
     let op = Op::Deregister {
         service: some("ServiceID")?,
         check: some("CheckID")?,
@@ -114,7 +120,10 @@ fn id_from_name(node: &str) -> NodeId {
     let name = format!("swarmer node {}", node.to_lowercase());
     let hash = digest::digest(&digest::SHA256, name.as_bytes());
     let mut bytes = [0u8; 16];
-    bytes.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
+    bytes
+        .iter_mut()
+        .zip(hash.as_ref())
+        .for_each(|(to, from)| *to = *from);
     NodeId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
@@ -144,7 +153,11 @@ fn check_rows(input: &Object, node: &str) -> Result<Vec<CheckRow>, Problem> {
 }
 
 fn check_row(input: &Object, node: &str) -> Result<CheckRow, Problem> {
-    let (id, name, on) = (input.text("CheckID")?, input.text("Name")?, input.text("Node")?);
+    let (id, name, on) = (
+        input.text("CheckID")?,
+        input.text("Name")?,
+        input.text("Node")?,
+    );
     if !on.is_empty() && !on.eq_ignore_ascii_case(node) {
         return Err(failed(format!(
             "Node name for check {on:?} does not match register node name {node:?}"

@@ -175,11 +175,25 @@ mod tests {
     #[test]
     fn errors_are_bare_text() {
         let reply = Problem::from(StoreError::NoLeader).reply();
-        assert_eq!((reply.status, &reply.body[..]), (500, &b"No cluster leader"[..]));
+        assert_eq!(
+            (reply.status, &reply.body[..]),
+            (500, &b"No cluster leader"[..])
+        );
         assert_eq!(reply.headers, [("Content-Type".into(), TEXT.into())]);
-        let reply = Problem::Method { method: "POST".into(), allowed: "GET,PUT" }.reply();
-        assert_eq!((reply.status, &reply.body[..]), (405, &b"method POST not allowed"[..]));
-        assert!(reply.headers.contains(&("Allow".into(), "OPTIONS,GET,PUT".into())));
+        let reply = Problem::Method {
+            method: "POST".into(),
+            allowed: "GET,PUT",
+        }
+        .reply();
+        assert_eq!(
+            (reply.status, &reply.body[..]),
+            (405, &b"method POST not allowed"[..])
+        );
+        assert!(
+            reply
+                .headers
+                .contains(&("Allow".into(), "OPTIONS,GET,PUT".into()))
+        );
     }
 
     #[test]
@@ -187,6 +201,9 @@ mod tests {
         let value = serde_json::json!({"a": [true]});
         assert_eq!(&Reply::json(false, &value).body[..], br#"{"a":[true]}"#);
         let pretty = Reply::json(true, &value);
-        assert_eq!(&pretty.body[..], b"{\n    \"a\": [\n        true\n    ]\n}\n");
+        assert_eq!(
+            &pretty.body[..],
+            b"{\n    \"a\": [\n        true\n    ]\n}\n"
+        );
     }
 }

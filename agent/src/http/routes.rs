@@ -90,7 +90,9 @@ macro_rules! to {
 }
 
 static ROUTES: &[Route] = &[
-    route("/v1/kv/", "GET,PUT,DELETE", to!(kv::serve)).relayed().up_to(VALUE_LIMIT),
+    route("/v1/kv/", "GET,PUT,DELETE", to!(kv::serve))
+        .relayed()
+        .up_to(VALUE_LIMIT),
     route("/v1/session/create", "PUT", to!(session::create)).relayed(),
     route("/v1/session/destroy/", "PUT", to!(session::destroy)).relayed(),
     route("/v1/session/renew/", "PUT", to!(session::renew)).relayed(),
@@ -105,8 +107,18 @@ static ROUTES: &[Route] = &[
     route("/v1/catalog/service/", "GET", to!(catalog::service)).relayed_unless_stale(),
     route("/v1/catalog/connect/", "GET", to!(catalog::nothing)).relayed_unless_stale(),
     route("/v1/catalog/node/", "GET", to!(catalog::node)).relayed_unless_stale(),
-    route("/v1/catalog/node-services/", "GET", to!(catalog::node_services)).relayed_unless_stale(),
-    route("/v1/catalog/gateway-services/", "GET", to!(catalog::nothing)).relayed_unless_stale(),
+    route(
+        "/v1/catalog/node-services/",
+        "GET",
+        to!(catalog::node_services),
+    )
+    .relayed_unless_stale(),
+    route(
+        "/v1/catalog/gateway-services/",
+        "GET",
+        to!(catalog::nothing),
+    )
+    .relayed_unless_stale(),
     route("/v1/health/node/", "GET", to!(health::node)).relayed_unless_stale(),
     route("/v1/health/checks/", "GET", to!(health::checks)).relayed_unless_stale(),
     route("/v1/health/service/", "GET", to!(health::service)).relayed_unless_stale(),
@@ -118,36 +130,103 @@ static ROUTES: &[Route] = &[
     route("/v1/agent/members", "GET", to!(agent_info::members)),
     route("/v1/agent/join/", "PUT", to!(agent_info::join)),
     route("/v1/agent/services", "GET", to!(agent_services::list)),
-    route("/v1/agent/service/register", "PUT", to!(agent_services::register)).here(),
-    route("/v1/agent/service/deregister/", "PUT", to!(agent_services::deregister)).here(),
-    route("/v1/agent/service/maintenance/", "PUT", to!(agent_services::maintenance)).here(),
+    route(
+        "/v1/agent/service/register",
+        "PUT",
+        to!(agent_services::register),
+    )
+    .here(),
+    route(
+        "/v1/agent/service/deregister/",
+        "PUT",
+        to!(agent_services::deregister),
+    )
+    .here(),
+    route(
+        "/v1/agent/service/maintenance/",
+        "PUT",
+        to!(agent_services::maintenance),
+    )
+    .here(),
     route("/v1/agent/service/", "GET", to!(agent_services::one)),
-    route("/v1/agent/maintenance", "PUT", to!(agent_checks::node_maintenance)).here(),
+    route(
+        "/v1/agent/maintenance",
+        "PUT",
+        to!(agent_checks::node_maintenance),
+    )
+    .here(),
     route("/v1/agent/checks", "GET", to!(agent_checks::list)),
-    route("/v1/agent/check/register", "PUT", to!(agent_checks::register)).here(),
-    route("/v1/agent/check/deregister/", "PUT", to!(agent_checks::deregister)).here(),
+    route(
+        "/v1/agent/check/register",
+        "PUT",
+        to!(agent_checks::register),
+    )
+    .here(),
+    route(
+        "/v1/agent/check/deregister/",
+        "PUT",
+        to!(agent_checks::deregister),
+    )
+    .here(),
     route("/v1/agent/check/pass/", "PUT", to!(agent_checks::pass)).here(),
     route("/v1/agent/check/warn/", "PUT", to!(agent_checks::warn)).here(),
     route("/v1/agent/check/fail/", "PUT", to!(agent_checks::fail)).here(),
     route("/v1/agent/check/update/", "PUT", to!(agent_checks::update)).here(),
-    route("/v1/agent/health/service/id/", "GET", to!(agent_services::health_by_id)),
-    route("/v1/agent/health/service/name/", "GET", to!(agent_services::health_by_name)),
+    route(
+        "/v1/agent/health/service/id/",
+        "GET",
+        to!(agent_services::health_by_id),
+    ),
+    route(
+        "/v1/agent/health/service/name/",
+        "GET",
+        to!(agent_services::health_by_name),
+    ),
     route("/v1/agent/leave", "PUT", to!(operator::leave)).operator(),
-    route("/v1/agent/force-leave/", "PUT", to!(operator::remove_member)).operator(),
+    route(
+        "/v1/agent/force-leave/",
+        "PUT",
+        to!(operator::remove_member),
+    )
+    .operator(),
     route("/v1/agent/token/", "PUT", to!(acl_off)),
     route("/v1/acl/", "GET,PUT,POST,DELETE", to!(acl_off)),
     route("/v1/status/leader", "GET", to!(status::leader)),
     route("/v1/status/peers", "GET", to!(status::peers)),
-    route("/v1/snapshot", "GET,PUT", to!(operator::snapshot)).operator().up_to(SNAPSHOT_LIMIT),
+    route("/v1/snapshot", "GET,PUT", to!(operator::snapshot))
+        .operator()
+        .up_to(SNAPSHOT_LIMIT),
     route("/v1/swarmer/status", "GET", to!(swarmer::status)),
     route("/v1/swarmer/tokens", "GET", to!(operator::tokens)).operator(),
-    route("/v1/swarmer/tokens/create", "PUT", to!(operator::create_token)).operator(),
-    route("/v1/swarmer/tokens/rotate", "PUT", to!(operator::rotate_token)).operator(),
-    route("/v1/swarmer/tokens/revoke/", "PUT", to!(operator::revoke_token)).operator(),
-    route("/v1/swarmer/members/remove/", "PUT", to!(operator::remove_member)).operator(),
+    route(
+        "/v1/swarmer/tokens/create",
+        "PUT",
+        to!(operator::create_token),
+    )
+    .operator(),
+    route(
+        "/v1/swarmer/tokens/rotate",
+        "PUT",
+        to!(operator::rotate_token),
+    )
+    .operator(),
+    route(
+        "/v1/swarmer/tokens/revoke/",
+        "PUT",
+        to!(operator::revoke_token),
+    )
+    .operator(),
+    route(
+        "/v1/swarmer/members/remove/",
+        "PUT",
+        to!(operator::remove_member),
+    )
+    .operator(),
     route("/v1/swarmer/leave", "PUT", to!(operator::leave)).operator(),
     route("/v1/swarmer/log-level", "GET,PUT", to!(operator::log_level)).operator(),
-    route("/v1/swarmer/snapshot", "GET,PUT", to!(operator::snapshot)).operator().up_to(SNAPSHOT_LIMIT),
+    route("/v1/swarmer/snapshot", "GET,PUT", to!(operator::snapshot))
+        .operator()
+        .up_to(SNAPSHOT_LIMIT),
     route("/metrics", "GET", to!(metrics::serve)),
     route("/healthz", "GET", to!(metrics::healthz)).open(),
     route("/", "GET", to!(root)).open(),
@@ -162,7 +241,10 @@ pub(super) fn find(path: &str) -> Result<&'static Route, Problem> {
         }
         exact => path == exact,
     };
-    let found = ROUTES.iter().filter(fits).max_by_key(|route| route.path.len());
+    let found = ROUTES
+        .iter()
+        .filter(fits)
+        .max_by_key(|route| route.path.len());
     found.ok_or_else(|| {
         Problem::Missing(if path.starts_with("/v1/") {
             "Invalid URL path: not a recognized HTTP API endpoint\n".into()
@@ -201,10 +283,17 @@ mod tests {
 
     #[test]
     fn the_longest_path_wins_and_a_prefix_needs_no_slash() {
-        let path = |path| find(path).map(|route| route.path).map_err(|e| e.to_string());
+        let path = |path| {
+            find(path)
+                .map(|route| route.path)
+                .map_err(|e| e.to_string())
+        };
         assert_eq!(path("/v1/kv/a//b").unwrap(), "/v1/kv/");
         assert_eq!(path("/v1/kv").unwrap(), "/v1/kv/");
-        assert_eq!(path("/v1/agent/service/register").unwrap(), "/v1/agent/service/register");
+        assert_eq!(
+            path("/v1/agent/service/register").unwrap(),
+            "/v1/agent/service/register"
+        );
         assert_eq!(path("/v1/agent/service/web").unwrap(), "/v1/agent/service/");
         assert!(path("/v1/kvx").unwrap_err().contains("not a recognized"));
         assert!(path("/x").unwrap_err().contains("ensure the path starts"));
@@ -214,10 +303,17 @@ mod tests {
     #[test]
     fn t6_what_operators_do_is_open_to_operators_only() {
         for path in [
-            "/v1/snapshot", "/v1/swarmer/tokens", "/v1/swarmer/tokens/create",
-            "/v1/swarmer/tokens/rotate", "/v1/swarmer/tokens/revoke/x",
-            "/v1/swarmer/members/remove/x", "/v1/swarmer/leave", "/v1/agent/leave",
-            "/v1/swarmer/log-level", "/v1/swarmer/snapshot", "/v1/agent/force-leave/x",
+            "/v1/snapshot",
+            "/v1/swarmer/tokens",
+            "/v1/swarmer/tokens/create",
+            "/v1/swarmer/tokens/rotate",
+            "/v1/swarmer/tokens/revoke/x",
+            "/v1/swarmer/members/remove/x",
+            "/v1/swarmer/leave",
+            "/v1/agent/leave",
+            "/v1/swarmer/log-level",
+            "/v1/swarmer/snapshot",
+            "/v1/agent/force-leave/x",
         ] {
             assert_eq!(find(path).unwrap().access, Access::Operator, "{path}");
         }

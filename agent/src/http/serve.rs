@@ -19,7 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::Service as _;
@@ -51,7 +51,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Who a client certificate is of: its role and node, if the cluster knows it.
-pub type CertificateCheck = Arc<dyn Fn(&[CertificateDer<'_>]) -> Option<(Role, NodeId)> + Send + Sync>;
+pub type CertificateCheck =
+    Arc<dyn Fn(&[CertificateDer<'_>]) -> Option<(Role, NodeId)> + Send + Sync>;
 /// Which role a token proves.
 pub type TokenCheck = Arc<dyn Fn(&str) -> Option<Role> + Send + Sync>;
 
@@ -70,42 +71,59 @@ pub struct Tls {
 pub async fn serve_plain(listener: TcpListener, api: Arc<Api>, shutdown: Shutdown) {
     let router = router(api);
     let accept = async || listener.accept().await.map(|(stream, _)| stream);
-    run(accept, shutdown.clone(), async move |stream| {
-        let _ = stream.set_nodelay(true);
-        connection(stream, router.clone(), |_| Caller::plain(), &shutdown).await;
-    })
-    .await;
+    let stop = shutdown.clone();
+    let serve = move |stream: TcpStream| {
+        let (router, stop) = (router.clone(), stop.clone());
+        async move {
+            let _ = stream.set_nodelay(true);
+            connection(stream, router, |_| Caller::plain(), &stop).await;
+        }
+    };
+    run(accept, shutdown, serve).await;
 }
 
 /// HTTP over TLS, for members, operators and whoever holds a token.
 pub async fn serve_tls(listener: TcpListener, tls: Tls, api: Arc<Api>, shutdown: Shutdown) {
     let router = router(api);
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&tls.config));
     let accept = async || listener.accept().await.map(|(stream, _)| stream);
-    run(accept, shutdown.clone(), async move |stream| {
-        let _ = stream.set_nodelay(true);
-        let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
-            return;
-        };
-        let shown = stream.get_ref().1.peer_certificates();
-        let known = shown.and_then(|chain| (tls.certificate)(chain));
-        let caller = |headers: &HeaderMap| match known {
-            Some((role, node)) => Caller::tls(Some((role, Some(node)))),
-            None => Caller::tls(token(headers).and_then(|t| (tls.token)(t)).map(|role| (role, None))),
-        };
-        connection(stream, router.clone(), caller, &shutdown).await;
-    })
-    .await;
+    let stop = shutdown.clone();
+    let serve = move |stream: TcpStream| {
+        let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
+        async move {
+            let _ = stream.set_nodelay(true);
+            tls_connection(stream, &tls, router, &stop).await;
+        }
+    };
+    run(accept, shutdown, serve).await;
+}
+
+async fn tls_connection(stream: TcpStream, tls: &Tls, router: Router, stop: &Shutdown) {
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&tls.config));
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
+        return;
+    };
+    let shown = stream.get_ref().1.peer_certificates();
+    let known = shown.and_then(|chain| (tls.certificate)(chain));
+    let caller = |headers: &HeaderMap| match known {
+        Some((role, node)) => Caller::tls(Some((role, Some(node)))),
+        None => {
+            let role = token(headers).and_then(|token| (tls.token)(token));
+            Caller::tls(role.map(|role| (role, None)))
+        }
+    };
+    connection(stream, router, caller, stop).await;
 }
 
 /// HTTP on a unix socket that only root can open: its callers are operators.
 pub async fn serve_unix(listener: UnixListener, api: Arc<Api>, shutdown: Shutdown) {
     let router = router(api);
     let accept = async || listener.accept().await.map(|(stream, _)| stream);
-    run(accept, shutdown.clone(), async move |stream| {
-        connection(stream, router.clone(), |_| Caller::socket(), &shutdown).await;
-    })
-    .await;
+    let stop = shutdown.clone();
+    let serve = move |stream| {
+        let (router, stop) = (router.clone(), stop.clone());
+        async move { connection(stream, router, |_| Caller::socket(), &stop).await }
+    };
+    run(accept, shutdown, serve).await;
 }
 
 /// Makes a unix socket that only its owner can open. What a dead process left there goes.
@@ -125,7 +143,11 @@ fn token(headers: &HeaderMap) -> Option<&str> {
     if let Some(token) = headers.get("x-consul-token") {
         return token.to_str().ok();
     }
-    let (scheme, rest) = headers.get("authorization")?.to_str().ok()?.split_once(' ')?;
+    let (scheme, rest) = headers
+        .get("authorization")?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
     let bearer = scheme.eq_ignore_ascii_case("bearer");
     rest.split_whitespace().next().filter(|_| bearer)
 }
@@ -163,7 +185,10 @@ where
             }
         }
     }
-    let _ = tokio::time::timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
+    let _ = tokio::time::timeout(DRAIN, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
 }
 
 async fn connection<S>(
@@ -207,7 +232,11 @@ async fn answer(
     request: axum::extract::Request,
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let uri = head.uri.path_and_query().map_or("/", |uri| uri.as_str()).to_owned();
+    let uri = head
+        .uri
+        .path_and_query()
+        .map_or("/", |uri| uri.as_str())
+        .to_owned();
     let headers = head.headers.iter().filter_map(|(name, value)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
     });
@@ -256,10 +285,7 @@ fn into_response(reply: Reply) -> Response<Body> {
         .unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in reply.headers {
         // A value that came from a client may not be one that a header can hold: leave it out.
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::try_from(name),
-            HeaderValue::try_from(value),
-        ) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().append(name, value);
         }
     }

@@ -86,7 +86,10 @@ pub(super) fn tag_own_address(service: &mut ServiceRow) {
             address: service.address.clone(),
             port: service.port,
         };
-        service.tagged_addresses.entry(tag.into()).or_insert_with(own);
+        service
+            .tagged_addresses
+            .entry(tag.into())
+            .or_insert_with(own);
     }
 }
 

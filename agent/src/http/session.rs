@@ -91,7 +91,11 @@ pub(super) async fn create(api: &Api, request: &Request) -> Outcome {
         modify_index: 0,
     };
     let id = session.id;
-    done(api.store().write(Op::SessionCreate(Box::new(session))).await?)?;
+    done(
+        api.store()
+            .write(Op::SessionCreate(Box::new(session)))
+            .await?,
+    )?;
     let created = serde_json::json!({ "ID": id });
     Ok(Reply::json(request.pretty(), &created))
 }
@@ -110,7 +114,9 @@ fn behavior(input: &Object) -> Result<SessionBehavior, Problem> {
     match input.text("Behavior")?.as_str() {
         "" | "release" => Ok(SessionBehavior::Release),
         "delete" => Ok(SessionBehavior::Delete),
-        other => Err(Problem::Failed(format!("Invalid Behavior setting '{other}'"))),
+        other => Err(Problem::Failed(format!(
+            "Invalid Behavior setting '{other}'"
+        ))),
     }
 }
 
@@ -157,10 +163,16 @@ pub(super) async fn renew(api: &Api, request: &Request) -> Outcome {
     let text = request.argument("Missing session")?;
     let missing = || Problem::Missing(format!("Session id '{text}' not found"));
     let id = text.parse().map_err(|_| missing())?;
-    match api.store().leader()?.ask(Question::RenewSession(id)).await? {
-        Answer::Session(Some(session)) => {
-            Ok(Reply::json(request.pretty(), &[SessionView::from(&session)]))
-        }
+    match api
+        .store()
+        .leader()?
+        .ask(Question::RenewSession(id))
+        .await?
+    {
+        Answer::Session(Some(session)) => Ok(Reply::json(
+            request.pretty(),
+            &[SessionView::from(&session)],
+        )),
         _ => Err(missing()),
     }
 }
@@ -172,7 +184,10 @@ pub(super) async fn info(api: &Api, request: &Request) -> Outcome {
 
 pub(super) async fn of_node(api: &Api, request: &Request) -> Outcome {
     let node = request.argument("Missing node name")?;
-    sessions(api, request, |session| session.node.eq_ignore_ascii_case(node)).await
+    sessions(api, request, |session| {
+        session.node.eq_ignore_ascii_case(node)
+    })
+    .await
 }
 
 pub(super) async fn list(api: &Api, request: &Request) -> Outcome {
@@ -184,7 +199,10 @@ async fn sessions(api: &Api, request: &Request, wanted: impl Fn(&Session) -> boo
     let render = |state: &State| {
         let sessions = state.sessions();
         let found: Vec<_> = sessions.iter().filter(|session| wanted(session)).collect();
-        let views: Vec<_> = found.iter().map(|session| SessionView::from(&**session)).collect();
+        let views: Vec<_> = found
+            .iter()
+            .map(|session| SessionView::from(&***session))
+            .collect();
         Ok(Reply::json(request.pretty(), &views))
     };
     read(api, request, vec![Topic::Sessions], index, render).await
@@ -200,13 +218,19 @@ mod tests {
 
     #[test]
     fn a_ttl_out_of_range_is_named_in_nanoseconds() {
-        assert_eq!(parse_ttl("15.000000s").unwrap(), Some(Duration::from_secs(15)));
+        assert_eq!(
+            parse_ttl("15.000000s").unwrap(),
+            Some(Duration::from_secs(15))
+        );
         assert_eq!(parse_ttl("24h").unwrap(), Some(TTL_MAX));
         for none in ["", "0", "0s"] {
             assert_eq!(parse_ttl(none).unwrap(), None);
         }
         for (bad, start) in [
-            ("9s", "Invalid Session TTL '9000000000', must be between [10s=24h0m0s]"),
+            (
+                "9s",
+                "Invalid Session TTL '9000000000', must be between [10s=24h0m0s]",
+            ),
             ("86401s", "Invalid Session TTL '86401000000000', must be"),
             ("x", "Session TTL 'x' invalid: "),
         ] {
@@ -231,7 +255,10 @@ mod tests {
         let checks = |text: &str| node_checks(&object(text)).unwrap();
         assert_eq!(checks("{}"), [SERF_HEALTH]);
         assert!(checks(r#"{"Checks":[]}"#).is_empty());
-        assert_eq!(checks(r#"{"NodeChecks":["serfHealth"],"Checks":["a"]}"#), ["a"]);
+        assert_eq!(
+            checks(r#"{"NodeChecks":["serfHealth"],"Checks":["a"]}"#),
+            ["a"]
+        );
         assert_eq!(checks(r#"{"NodeChecks":["b"],"Checks":["a"]}"#), ["b"]);
     }
 }

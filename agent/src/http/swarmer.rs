@@ -97,7 +97,7 @@ fn view(api: &Api, state: &State, report: &StatusReport, problem: Option<String>
         .collect();
     members.sort_by(|a, b| a.name.cmp(&b.name));
     StatusView {
-        cluster: state.cluster().map(|cluster| cluster.id.to_string()),
+        cluster: state.cluster().map(|cluster| cluster.cluster.to_string()),
         stack: who.stack.to_string(),
         dc: who.dc.to_string(),
         node: who.name.to_string(),

@@ -110,17 +110,19 @@ impl LocalServices {
         replace: bool,
     ) -> Result<(), DiskError> {
         let now = self.now();
-        let keep: Vec<String> = checks.iter().map(|c| c.row.check_id.clone()).collect();
+        let keep: Vec<String> = checks
+            .iter()
+            .map(|c| c.row.check_id.to_lowercase())
+            .collect();
         self.edit(|rows| {
             if replace {
-                rows.checks.retain(|id, check| {
-                    check.row.service_id != service.id || keep.contains(id)
-                });
+                rows.checks
+                    .retain(|id, check| !is_of(check, &service.id) || keep.contains(id));
             }
             for check in checks {
                 put_check(rows, check, now);
             }
-            rows.services.insert(service.id.clone(), service);
+            rows.services.insert(service.id.to_lowercase(), service);
         });
         self.save().await
     }
@@ -128,8 +130,8 @@ impl LocalServices {
     /// Removes a service with its checks; `false`: there is none with this id.
     pub async fn deregister(&self, service: &str) -> Result<bool, DiskError> {
         let there = self.edit(|rows| {
-            rows.checks.retain(|_, check| check.row.service_id != service);
-            rows.services.remove(service).is_some()
+            rows.checks.retain(|_, check| !is_of(check, service));
+            rows.services.remove(&service.to_lowercase()).is_some()
         });
         if there {
             self.save().await?;
@@ -146,7 +148,7 @@ impl LocalServices {
 
     /// Removes a check; `false`: there is none with this id.
     pub async fn remove_check(&self, check: &str) -> Result<bool, DiskError> {
-        let there = self.edit(|rows| rows.checks.remove(check).is_some());
+        let there = self.edit(|rows| rows.checks.remove(&check.to_lowercase()).is_some());
         if there {
             self.save().await?;
         }
@@ -158,7 +160,7 @@ impl LocalServices {
     pub fn report(&self, check: &str, status: CheckStatus, output: String) -> Option<bool> {
         let now = self.now();
         let mut rows = self.lock();
-        let check = rows.checks.get_mut(check)?;
+        let check = rows.checks.get_mut(&check.to_lowercase())?;
         check.beat = now;
         let other = check.row.status != status;
         set_result(check, status, output, now);
@@ -173,7 +175,7 @@ impl LocalServices {
     pub fn expire(&self, check: &str) {
         let now = self.now();
         self.edit(|rows| {
-            if let Some(check) = rows.checks.get_mut(check) {
+            if let Some(check) = rows.checks.get_mut(&check.to_lowercase()) {
                 let output = expired_output(&check.row.output);
                 set_result(check, CheckStatus::Critical, output, now);
             }
@@ -191,9 +193,9 @@ impl LocalServices {
         // The catalog first, then our rows: what the catalog has by now we had before.
         let catalog = state.catalog();
         let seen = Seen {
-            node: catalog.node(&self.node.name).map(|row| (*row).clone()),
-            services: catalog.services_of(&self.node.name).map(|row| (*row).clone()).collect(),
-            checks: catalog.checks_of(&self.node.name).map(|row| (*row).clone()).collect(),
+            node: catalog.node(&self.node.name).cloned(),
+            services: catalog.services_of(&self.node.name).cloned().collect(),
+            checks: catalog.checks_of(&self.node.name).cloned().collect(),
         };
         let steps = plan(&self.node, &self.rows(), &seen, self.now());
         let mut written = 0;
@@ -207,17 +209,27 @@ impl LocalServices {
                     write(store, op).await?;
                     written += 1;
                     let mut rows = self.lock();
-                    if let Some(check) = told.and_then(|check| rows.checks.get_mut(&check)) {
+                    if let Some(check) =
+                        told.and_then(|check| rows.checks.get_mut(&check.to_lowercase()))
+                    {
                         check.quiet_until = None;
                     }
                 }
                 Step::AdoptTags { service, tags } => self.edit(|rows| {
-                    if let Some(service) = rows.services.get_mut(&service) {
+                    if let Some(service) = rows.services.get_mut(&service.to_lowercase()) {
                         service.tags = tags;
                     }
                 }),
-                Step::AdoptResult { check, status, output } => self.edit(|rows| {
-                    if let Some(check) = rows.checks.get_mut(&check).filter(|c| c.restored) {
+                Step::AdoptResult {
+                    check,
+                    status,
+                    output,
+                } => self.edit(|rows| {
+                    if let Some(check) = rows
+                        .checks
+                        .get_mut(&check.to_lowercase())
+                        .filter(|c| c.restored)
+                    {
                         check.restored = false;
                         (check.row.status, check.row.output) = (status, output);
                     }
@@ -261,9 +273,14 @@ async fn write(store: &Store, op: Op) -> Result<(), SyncError> {
     }
 }
 
+fn is_of(check: &LocalCheck, service: &str) -> bool {
+    check.row.service_id.to_lowercase() == service.to_lowercase()
+}
+
 fn put_check(rows: &mut LocalRows, mut check: LocalCheck, now: Duration) {
     check.beat = now;
-    if let Some(before) = rows.checks.get(&check.row.check_id)
+    let id = check.row.check_id.to_lowercase();
+    if let Some(before) = rows.checks.get(&id)
         && before.row.service_id == check.row.service_id
     {
         check.row.status = before.row.status;
@@ -271,7 +288,7 @@ fn put_check(rows: &mut LocalRows, mut check: LocalCheck, now: Duration) {
         check.quiet_until = before.quiet_until;
         check.restored = before.restored;
     }
-    rows.checks.insert(check.row.check_id.clone(), check);
+    rows.checks.insert(id, check);
 }
 
 fn set_result(check: &mut LocalCheck, status: CheckStatus, output: String, now: Duration) {

@@ -11,6 +11,7 @@
 pub mod log;
 
 mod leader;
+mod local;
 mod watch;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -21,6 +22,7 @@ use tokio::sync::watch as signal;
 pub use leader::{
     Answer, Contact, HttpCall, HttpReply, Leader, LeaseView, Question, StatusReport, StoreError,
 };
+pub use local::{LocalServices, SyncError};
 pub use watch::{Watch, Watches};
 
 use crate::model::{Op, Reply, Topic};

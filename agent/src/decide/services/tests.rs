@@ -72,14 +72,29 @@ fn local(services: &[ServiceRow], checks: &[CheckRow]) -> LocalRows {
 
 fn seen(services: &[ServiceRow], checks: &[CheckRow]) -> Seen {
     Seen {
-        node: Some(NodeRow { modify_index: 7, ..node() }),
+        node: Some(Arc::new(NodeRow {
+            modify_index: 7,
+            ..node()
+        })),
         services: services
             .iter()
-            .map(|row| ServiceRow { modify_index: 8, ..row.clone() })
+            .map(|row| {
+                Arc::new(ServiceRow {
+                    modify_index: 8,
+                    ..row.clone()
+                })
+            })
             .collect(),
         checks: checks
             .iter()
-            .map(|row| CheckRow { service_name: "filled in".into(), modify_index: 9, ..row.clone() })
+            .map(|row| {
+                let service_name = "filled in".into();
+                Arc::new(CheckRow {
+                    service_name,
+                    modify_index: 9,
+                    ..row.clone()
+                })
+            })
             .collect(),
     }
 }
@@ -87,13 +102,21 @@ fn seen(services: &[ServiceRow], checks: &[CheckRow]) -> Seen {
 #[test]
 fn agreement_writes_nothing() {
     let rows = ([service("web")], [check("c", "web")]);
-    let steps = plan(&node(), &local(&rows.0, &rows.1), &seen(&rows.0, &rows.1), NOW);
+    let steps = plan(
+        &node(),
+        &local(&rows.0, &rows.1),
+        &seen(&rows.0, &rows.1),
+        NOW,
+    );
     assert_eq!(steps, []);
 }
 
 #[test]
 fn what_is_missing_or_differs_is_registered_in_one_command() {
-    let changed = ServiceRow { port: 81, ..service("web") };
+    let changed = ServiceRow {
+        port: 81,
+        ..service("web")
+    };
     let wanted = local(&[changed.clone(), service("db")], &[check("c", "db")]);
     let steps = plan(&node(), &wanted, &seen(&[service("web")], &[]), NOW);
     let [Step::Write(Op::Register(registration))] = &steps[..] else {
@@ -106,7 +129,11 @@ fn what_is_missing_or_differs_is_registered_in_one_command() {
 
 #[test]
 fn extra_rows_go_but_not_those_of_the_agents_loops() {
-    let others = [service("consul"), service("registry"), service("swarmer:x:1")];
+    let others = [
+        service("consul"),
+        service("registry"),
+        service("swarmer:x:1"),
+    ];
     let mut there = others.to_vec();
     there.push(service("old"));
     let checks = [
@@ -129,8 +156,20 @@ fn extra_rows_go_but_not_those_of_the_agents_loops() {
 
 #[test]
 fn a_new_status_goes_at_once_and_a_new_output_waits() {
-    let mut wanted = local(&[], &[CheckRow { output: "b".into(), ..check("c", "") }]);
-    let there = seen(&[], &[CheckRow { output: "a".into(), ..check("c", "") }]);
+    let mut wanted = local(
+        &[],
+        &[CheckRow {
+            output: "b".into(),
+            ..check("c", "")
+        }],
+    );
+    let there = seen(
+        &[],
+        &[CheckRow {
+            output: "a".into(),
+            ..check("c", "")
+        }],
+    );
     let mut steps = |quiet_until, status| {
         if let Some(check) = wanted.checks.get_mut("c") {
             check.quiet_until = quiet_until;
@@ -145,22 +184,43 @@ fn a_new_status_goes_at_once_and_a_new_output_waits() {
 
 #[test]
 fn tags_that_others_may_change_are_adopted() {
-    let mine = ServiceRow { enable_tag_override: true, ..service("web") };
-    let theirs = ServiceRow { tags: vec!["blue".into()], ..mine.clone() };
+    let mine = ServiceRow {
+        enable_tag_override: true,
+        ..service("web")
+    };
+    let theirs = ServiceRow {
+        tags: vec!["blue".into()],
+        ..mine.clone()
+    };
     let steps = plan(&node(), &local(&[mine], &[]), &seen(&[theirs], &[]), NOW);
     let tags = vec!["blue".to_owned()];
-    assert_eq!(steps, [Step::AdoptTags { service: "web".into(), tags }]);
+    assert_eq!(
+        steps,
+        [Step::AdoptTags {
+            service: "web".into(),
+            tags
+        }]
+    );
 }
 
 #[test]
 fn a_restored_check_goes_on_with_its_last_result() {
-    let stored = CheckRow { status: CheckStatus::Critical, ..check("c", "") };
+    let stored = CheckRow {
+        status: CheckStatus::Critical,
+        ..check("c", "")
+    };
     let mut wanted = local(&[], &[stored]);
     if let Some(check) = wanted.checks.get_mut("c") {
         check.restored = true;
     }
     let steps = plan(&node(), &wanted, &seen(&[], &[check("c", "")]), NOW);
-    assert!(matches!(&steps[..], [Step::AdoptResult { status: CheckStatus::Passing, .. }]));
+    assert!(matches!(
+        &steps[..],
+        [Step::AdoptResult {
+            status: CheckStatus::Passing,
+            ..
+        }]
+    ));
 }
 
 #[test]
