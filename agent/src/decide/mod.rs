@@ -4,5 +4,7 @@
 
 pub mod autopilot;
 pub mod bootstrap;
+pub mod checks;
 pub mod lease;
+pub mod services;
 pub mod session;
