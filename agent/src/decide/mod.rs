@@ -5,3 +5,5 @@
 pub mod autopilot;
 pub mod bootstrap;
 pub mod lease;
+pub mod registry;
+pub mod swarm;
