@@ -66,6 +66,7 @@ pub struct Front {
     peers: Arc<ClientConfig>,
     gate: Arc<dyn Gate>,
     route: watch::Receiver<Route>,
+    hold: Duration,
 }
 
 impl Front {
@@ -83,6 +84,7 @@ impl Front {
             peers,
             gate,
             route,
+            hold: HOLD,
         }
     }
 
@@ -166,7 +168,7 @@ impl Front {
         let mut route = self.route.clone();
         let here = |route: &Route| matches!(route, Route::Here { .. });
         let fit = |route: &Route| here(route) || !passed && *route != Route::Nowhere;
-        let hold = if passed { HOLD_PASSED } else { HOLD };
+        let hold = if passed { HOLD_PASSED } else { self.hold };
         match tokio::time::timeout(hold, route.wait_for(fit)).await {
             Ok(Ok(route)) => route.clone(),
             _ => Route::Nowhere,

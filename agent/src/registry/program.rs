@@ -97,6 +97,11 @@ pub enum RegistryError {
 pub struct Socket(Arc<OwnedFd>);
 
 impl Socket {
+    #[cfg(test)]
+    pub(super) fn in_folder(folder: &Path) -> Self {
+        Self(Arc::new(std::fs::File::open(folder).unwrap().into()))
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", self.0.as_raw_fd()))
     }
