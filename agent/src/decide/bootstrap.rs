@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ClusterId, NodeId, Role};
+use crate::model::{ClusterId, Member, NodeId, Role};
 
 /// A promised member that has heard neither its proposer nor a founded member for this long
 /// gives the bootstrap up; so does a proposer whose members do not all promise.
@@ -57,6 +57,10 @@ pub struct Announcement {
     pub renounced: BTreeSet<ClusterId>,
     /// The other servers' addresses that it knows of.
     pub known: BTreeSet<SocketAddr>,
+    /// The member that it would be.
+    pub member: Member,
+    /// Its certificate request (PKCS#10, DER).
+    pub csr: Vec<u8>,
 }
 
 /// What came of asking one address.
