@@ -112,6 +112,13 @@ impl Authority {
         }
     }
 
+    /// Whether a token is one of the cluster's, live and whole.
+    #[must_use]
+    pub fn accepts(&self, token: &Token) -> bool {
+        let known = self.proof_key(token.id(), token.role());
+        known.is_ok_and(|key| key.same(&token.proof_key()))
+    }
+
     async fn admit_member(self, joiner: Joiner, member: Member) -> Result<JoinReply, String> {
         let known = self.store.state().member(member.id).is_some_and(|present| {
             present.key == member.key && present.name == member.name && present.role == member.role
@@ -131,6 +138,8 @@ impl Authority {
         let state = self.store.state();
         let servers = state.members().filter(|member| member.role == Role::Server);
         let papers = Papers {
+            node: member.id,
+            place: (self.me.stack.clone(), self.me.dc.clone()),
             cluster: self.cluster,
             certificate,
             ca: row.cert_pem.clone(),
@@ -193,7 +202,7 @@ impl Authority {
         let state = self.store.state();
         let genesis = self.papers.genesis.iter().flat_map(|genesis| &genesis.tokens);
         let row = match state.cluster() {
-            Some(_) => state.token(id).cloned(),
+            Some(_) => state.token(id).map(|row| (**row).clone()),
             None => genesis.into_iter().find(|row| row.id == id).cloned(),
         };
         match row {

@@ -280,7 +280,7 @@ impl Nursery {
         let founded = founding::found(&self.me, &self.token, bid.cluster, founders, clock::wall())?;
         let own = founded.papers_of(self.me.id, &self.me, clock::wall())?;
         // Ours first: once anyone has papers, this server can hand out the rest at any time.
-        let papers = into_papers(own);
+        let papers = into_papers(self.me.id, own);
         self.keep(&papers)?;
         tracing::info!(cluster = %bid.cluster, "founded a cluster");
         let announcement = self.announcement();
@@ -331,7 +331,7 @@ impl Nursery {
             Standing::Member(member) if *member == cluster => return Ok(()),
             _ => return Err(format!("this server has no promise to {cluster}")),
         }
-        let papers = into_papers(founding);
+        let papers = into_papers(self.me.id, founding);
         self.keep_locked(&mut inner, &papers).map_err(|error| error.to_string())?;
         inner.papers = Some(papers);
         drop(inner);
@@ -391,9 +391,11 @@ enum Outcome {
     Waiting,
 }
 
-fn into_papers(founding: Founding) -> Papers {
+fn into_papers(node: NodeId, founding: Founding) -> Papers {
     let genesis = founding.genesis;
     Papers {
+        node,
+        place: (genesis.stack.clone(), genesis.dc.clone()),
         cluster: genesis.cluster,
         certificate: founding.certificate,
         ca: genesis.ca.cert_pem.clone(),

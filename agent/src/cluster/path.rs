@@ -191,9 +191,9 @@ impl Path {
 
     /// Answers from this leader's memory, once a quorum has confirmed it for a message sent
     /// after the question came (rule R7).
-    async fn ask_once(&self, question: &Question, deadline: Duration) -> Result<Answer, Miss> {
+    async fn ask_once(&self, question: Question, deadline: Duration) -> Result<Answer, Miss> {
         let Some(raft) = self.raft.as_ref().filter(|raft| raft.is_leader()) else {
-            return match self.send(&Call::Ask(question.clone()), deadline).await? {
+            return match self.send(&Call::Ask(question), deadline).await? {
                 CallReply::Answer(answer) => Ok(*answer),
                 _ => Err(Miss::Nothing("an answer of another kind".into())),
             };
@@ -202,9 +202,9 @@ impl Path {
         self.store.reached(index).await;
         let answer = match question {
             Question::RenewSession(id) => {
-                let session = self.store.state().sessions().get(id).map(|s| (**s).clone());
+                let session = self.store.state().sessions().get(&id).map(|s| (**s).clone());
                 if session.is_some() {
-                    self.memory.renew_session(*id);
+                    self.memory.renew_session(id);
                 }
                 Answer::Session(session)
             }
@@ -226,7 +226,10 @@ impl Path {
     }
 
     /// Retries `once` until it answers or [`HOLD`] is over; for what changes nothing.
-    async fn hold<T>(&self, mut once: impl AsyncFnMut(Duration) -> Result<T, Miss>) -> Result<T, StoreError> {
+    async fn hold<'a, T>(
+        &'a self,
+        once: impl Fn(Duration) -> BoxFuture<'a, Result<T, Miss>> + Send,
+    ) -> Result<T, StoreError> {
         let deadline = clock::now() + HOLD;
         loop {
             let left = deadline.saturating_duration_since(clock::now());
@@ -268,11 +271,11 @@ impl Leader for Path {
     }
 
     fn read_index(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.hold(async |deadline| self.read_index_once(deadline).await).boxed()
+        self.hold(|deadline| self.read_index_once(deadline).boxed()).boxed()
     }
 
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<Answer, StoreError>> {
-        async move { self.hold(async |deadline| self.ask_once(&question, deadline).await).await }.boxed()
+        self.hold(move |deadline| self.ask_once(question.clone(), deadline).boxed()).boxed()
     }
 
     fn http(&self, call: HttpCall) -> BoxFuture<'_, Result<HttpReply, StoreError>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use openraft::raft::AppendEntriesRequest;
 use openraft::type_config::alias::SnapshotOf;
-use openraft::vote::{RaftLeaderId as _, RaftVote as _};
+use openraft::vote::RaftLeaderId as _;
 
 use super::messages::{AppendAnswer, CallError, Envelope, RaftCall, RaftReply, SnapshotAnswer};
 use crate::model::{ClusterId, NodeId};

@@ -55,12 +55,13 @@ impl Round for Leases {
             let events = table.plan(now, &self.timing, members());
             (events, table.to_reap(now, &self.timing, members()))
         });
+        let hands = &self.hands;
         let proposals = events.into_iter().map(|(node, boot, event)| async move {
             if event != LeaseEvent::Held {
                 tracing::info!(%node, ?event, "lease");
             }
-            let done = self.hands.propose(Op::Lease { node, boot, event }).await;
-            self.hands.memory.with_table(|table, _| table.settle(node));
+            let done = hands.propose(Op::Lease { node, boot, event }).await;
+            hands.memory.with_table(|table, _| table.settle(node));
             done
         });
         let done: Vec<_> = join_all(proposals).await;

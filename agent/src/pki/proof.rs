@@ -27,6 +27,14 @@ impl ProofKey {
         bytes.try_into().map(Self).map_err(|_| PkiError::Proof("its key has not 32 bytes"))
     }
 
+    /// Whether it is the same key; takes the same time whatever the answer.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let other = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &other.0), JOINER);
+        hmac::verify(&key, JOINER, other.as_ref()).is_ok()
+    }
+
     /// Its bytes, to be sealed.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
