@@ -33,6 +33,7 @@ async fn a_torn_tail_is_cut_wherever_it_was_torn() {
         fs::write(&file, &whole[..length]).unwrap();
         let mut log = LogStore::open(dir.path()).unwrap();
         assert_eq!(all(&mut log).await, entries, "cut at byte {length}");
+        assert_eq!(fs::metadata(&file).unwrap().len() as usize, before);
         append(&mut log, vec![entry(2, 4, 10)]).await;
         drop(log);
         let mut log = LogStore::open(dir.path()).unwrap();
@@ -68,6 +69,24 @@ async fn damage_in_the_middle_is_named_and_never_skipped() {
         assert!(at < 28 || text.contains("corrupt at byte"), "{at}: {text}");
         assert_eq!(fs::read(&file).unwrap(), damaged, "nothing is repaired");
     }
+}
+
+#[tokio::test]
+async fn a_frame_that_is_missing_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = LogStore::open(dir.path()).unwrap();
+    let file = files(dir.path()).pop().unwrap();
+    let mut ends = Vec::new();
+    for term in 1..4 {
+        log.save_vote(&vote(term)).await.unwrap();
+        ends.push(fs::metadata(&file).unwrap().len() as usize);
+    }
+    drop(log);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes.drain(ends[0]..ends[1]);
+    fs::write(&file, &bytes).unwrap();
+    let text = refusal(dir.path());
+    assert!(text.contains("frame 4 stands where 3 should"), "{text}");
 }
 
 #[tokio::test]
