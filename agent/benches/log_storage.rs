@@ -17,7 +17,7 @@ use openraft::type_config::TypeConfigExt;
 use openraft::vote::RaftLeaderIdExt;
 use swarmer::model::{ClusterTime, Command, KvOp, NodeId, Op};
 use swarmer::store::log::LogStore;
-use swarmer::store::{Entry, LogId, TypeConfig};
+use swarmer::store::raft_types::{Entry, LogId, TypeConfig};
 use tokio::sync::Mutex;
 
 const VALUE: usize = 256;

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Entry, LogId, Vote};
+use super::{Entry, LogId, Vote};
 
 const ENTRY: u8 = 1;
 const VOTE: u8 = 2;
