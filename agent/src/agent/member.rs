@@ -71,7 +71,9 @@ pub(super) fn pick_config(me: &Me, certificates: &Arc<CertStore>) -> Result<Pick
     let member: OnceLock<Arc<ServerConfig>> = OnceLock::new();
     Ok(Arc::new(move |hello| {
         let offers = |name: &[u8]| {
-            hello.alpn().is_some_and(|mut offered| offered.any(|offer| offer == name))
+            hello
+                .alpn()
+                .is_some_and(|mut offered| offered.any(|offer| offer == name))
         };
         if offers(ALPN_JOIN) {
             return Some(Arc::clone(&join));
@@ -111,7 +113,10 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
         raft.clone(),
         Arc::clone(&memory),
     );
-    path.set_servers(ServerList { leader: None, servers: papers.servers.clone() });
+    path.set_servers(ServerList {
+        leader: None,
+        servers: papers.servers.clone(),
+    });
     joined.store.connect(Arc::clone(&path) as Arc<dyn Leader>);
 
     let keeper = raft.as_ref().map(|raft| {
@@ -132,7 +137,15 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
             Arc::clone(&joined.store),
             raft.clone(),
         );
-        serve_members(&joined, &doors.door, raft, keeper, &path, &memory, authority);
+        serve_members(
+            &joined,
+            &doors.door,
+            raft,
+            keeper,
+            &path,
+            &memory,
+            authority,
+        );
         lead(&joined, raft, &memory, server, tasks);
     } else {
         let follower = Follower {
@@ -174,7 +187,10 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
         shutdown.clone(),
     );
     tasks.critical("services", services);
-    tasks.critical("checks", loops::checks::run(Arc::clone(&joined.local), shutdown.clone()));
+    tasks.critical(
+        "checks",
+        loops::checks::run(Arc::clone(&joined.local), shutdown.clone()),
+    );
     tracing::info!(cluster = %papers.cluster, "a member");
 
     let result = tokio::select! {
@@ -195,12 +211,22 @@ async fn start_raft(
     peers: &Arc<Peers>,
 ) -> Result<Raft, AgentError> {
     let me = joined.me.id;
-    let network = Network { cluster: joined.papers.cluster, me, peers: Arc::clone(peers) };
+    let network = Network {
+        cluster: joined.papers.cluster,
+        me,
+        peers: Arc::clone(peers),
+    };
     let folder = joined.disk.folder(&papers::raft_folder(me))?;
     let raft = Raft::start(me, &folder, Arc::clone(&joined.store), network).await?;
     if let Some(genesis) = &server.genesis {
-        let peer = |member: &Member| Peer { rpc: member.rpc(), name: member.name.to_string() };
-        let founders = genesis.founders.iter().map(|member| (member.id, peer(member)));
+        let peer = |member: &Member| Peer {
+            rpc: member.rpc(),
+            name: member.name.to_string(),
+        };
+        let founders = genesis
+            .founders
+            .iter()
+            .map(|member| (member.id, peer(member)));
         raft.initialize(founders.collect()).await?;
         // The proposer has the others' papers on their way: it need not wait for its timer.
         if genesis.founders.iter().map(|member| member.id).min() == Some(me) {
@@ -225,7 +251,11 @@ fn serve_members(
     let services = Services {
         cluster,
         store: Arc::clone(&joined.store),
-        raft: RaftDoor { cluster, raft: raft.clone(), memory: Arc::clone(memory) },
+        raft: RaftDoor {
+            cluster,
+            raft: raft.clone(),
+            memory: Arc::clone(memory),
+        },
         leases: Arc::clone(keeper),
         path: Arc::clone(path),
         authority: authority.clone(),
@@ -239,7 +269,13 @@ fn serve_members(
 }
 
 /// The leader's loops run on every server, and act on the one that leads.
-fn lead(joined: &Joined, raft: &Raft, memory: &Arc<LeaderMemory>, server: &ServerPapers, tasks: &Tasks) {
+fn lead(
+    joined: &Joined,
+    raft: &Raft,
+    memory: &Arc<LeaderMemory>,
+    server: &ServerPapers,
+    tasks: &Tasks,
+) {
     let shutdown = tasks.shutdown();
     let hands = LeaderHands {
         store: Arc::clone(&joined.store),
@@ -247,9 +283,18 @@ fn lead(joined: &Joined, raft: &Raft, memory: &Arc<LeaderMemory>, server: &Serve
         memory: Arc::clone(memory),
     };
     let genesis = server.genesis.clone();
-    tasks.critical("leases", loops::lease::run(hands.clone(), joined.me.timing, shutdown.clone()));
-    tasks.critical("sessions", loops::session::run(hands.clone(), shutdown.clone()));
-    tasks.critical("autopilot", loops::autopilot::run(hands, genesis, shutdown.clone()));
+    tasks.critical(
+        "leases",
+        loops::lease::run(hands.clone(), joined.me.timing, shutdown.clone()),
+    );
+    tasks.critical(
+        "sessions",
+        loops::session::run(hands.clone(), shutdown.clone()),
+    );
+    tasks.critical(
+        "autopilot",
+        loops::autopilot::run(hands, genesis, shutdown.clone()),
+    );
 }
 
 fn serve_https(
@@ -264,13 +309,24 @@ fn serve_https(
         let identity = PeerIdentity::from_der(chain.first()?).ok()?;
         let state = store.state();
         let known = identity.role == Role::Operator
-            || state.member(identity.node).is_some_and(|member| member.key == identity.key);
+            || state
+                .member(identity.node)
+                .is_some_and(|member| member.key == identity.key);
         (identity.cluster == cluster && known).then_some((identity.role, identity.node))
     });
     let acts = Arc::clone(&joined.acts);
     let token = Arc::new(move |text: &str| acts.role_of_token(text));
-    let tls = http::Tls { config, certificate, token };
-    let serve = http::serve_tls(listener, tls, Arc::clone(&joined.api), tasks.shutdown().clone());
+    let tls = http::Tls {
+        config,
+        certificate,
+        token,
+    };
+    let serve = http::serve_tls(
+        listener,
+        tls,
+        Arc::clone(&joined.api),
+        tasks.shutdown().clone(),
+    );
     tasks.critical("https", serve);
     Ok(())
 }
@@ -279,7 +335,11 @@ fn serve_https(
 async fn leave(joined: &Joined, raft: Option<&Raft>) -> Result<(), AgentError> {
     let me = joined.me.id;
     tracing::info!("leaving the cluster");
-    let leaving = Op::Lease { node: me, boot: joined.me.boot, event: LeaseEvent::Leaving };
+    let leaving = Op::Lease {
+        node: me,
+        boot: joined.me.boot,
+        event: LeaseEvent::Leaving,
+    };
     let members = joined.store.watch(vec![Topic::Members]);
     if let Err(error) = joined.store.write(leaving).await {
         tracing::warn!(%error, "could not tell the cluster; leaving all the same");

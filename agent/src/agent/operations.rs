@@ -23,7 +23,11 @@ pub(super) struct Acts {
 
 impl Acts {
     pub(super) fn new(store: Arc<Store>) -> Arc<Self> {
-        Arc::new(Self { store, authority: OnceLock::new(), leave: Notify::new() })
+        Arc::new(Self {
+            store,
+            authority: OnceLock::new(),
+            leave: Notify::new(),
+        })
     }
 
     /// This server can sign and seal from now on.
@@ -43,11 +47,18 @@ impl Acts {
     }
 
     async fn make(&self, role: Role, description: &str) -> Result<TokenAnswer, OperationError> {
-        let token = self.authority()?.create_token(role, description).await.map_err(failed)?;
+        let token = self
+            .authority()?
+            .create_token(role, description)
+            .await
+            .map_err(failed)?;
         let view = self.row(token.id()).ok_or_else(|| {
             OperationError::Failed("the token was made, but is not in this node's copy yet".into())
         })?;
-        Ok(TokenAnswer::Made { token: Token::expose(&token), view })
+        Ok(TokenAnswer::Made {
+            token: Token::expose(&token),
+            view,
+        })
     }
 
     /// Which role a token entitles to, as this server can tell.
@@ -78,7 +89,9 @@ impl Acts {
         match act {
             TokenAct::List => {
                 self.store.linearize().await?;
-                Ok(TokenAnswer::All(self.store.state().tokens().map(|row| view(row)).collect()))
+                Ok(TokenAnswer::All(
+                    self.store.state().tokens().map(|row| view(row)).collect(),
+                ))
             }
             TokenAct::Create { role, description } => self.make(role, &description).await,
             TokenAct::Rotate { role } => self.rotate(role).await,
@@ -139,10 +152,20 @@ impl Operations for Acts {
     }
 
     fn save_snapshot(&self) -> BoxFuture<'_, Result<Snapshot, OperationError>> {
-        async { Err(OperationError::Failed("snapshots over HTTP are not made yet".into())) }.boxed()
+        async {
+            Err(OperationError::Failed(
+                "snapshots over HTTP are not made yet".into(),
+            ))
+        }
+        .boxed()
     }
 
     fn restore_snapshot(&self, _archive: Bytes) -> BoxFuture<'_, Result<(), OperationError>> {
-        async { Err(OperationError::Failed("snapshots over HTTP are not made yet".into())) }.boxed()
+        async {
+            Err(OperationError::Failed(
+                "snapshots over HTTP are not made yet".into(),
+            ))
+        }
+        .boxed()
     }
 }

@@ -25,9 +25,9 @@ use crate::dns::{Dns, DnsConfig, DnsStats};
 use crate::http::{self, Api, Identity, Operations, Parts};
 use crate::model::{BootId, Name, NodeRow, Ports, Role};
 use crate::pki::{NodeKey, Token, Validity, random, tls};
+use crate::rpc;
 use crate::store::{LocalServices, Store};
 use crate::task::{Shutdown, Tasks, clock};
-use crate::rpc;
 
 /// The socket on which root is an operator.
 const SOCKET: &str = "swarmer.sock";
@@ -37,7 +37,10 @@ const DRAIN: Duration = Duration::from_secs(8);
 
 /// Runs the agent until a signal, a leave, or the failure of a critical part.
 pub async fn run(config: Config) -> Result<(), AgentError> {
-    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    config
+        .warnings
+        .iter()
+        .for_each(|warning| tracing::warn!("{warning}"));
     let token = token(&config)?;
     let address = address::wait_for(&config.admin_network).await?;
     let disk = DataDir::open(config.data_dir.clone())?;
@@ -53,25 +56,42 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let tasks = Tasks::new(shutdown.clone());
     let store = Store::new(me.role == Role::Server);
     let dns_stats = Arc::new(DnsStats::default());
-    let dns = Dns::bind(dns_config(&config, &me, &disk)?, Arc::clone(&store), Arc::clone(&dns_stats))?;
+    let dns = Dns::bind(
+        dns_config(&config, &me, &disk)?,
+        Arc::clone(&store),
+        Arc::clone(&dns_stats),
+    )?;
     tasks.critical("dns", dns.serve(shutdown.clone()));
     stop_on_signals(&tasks)?;
     let local = LocalServices::open(node_row(&me), Some(disk.clone()))?;
     let acts = Acts::new(Arc::clone(&store));
     let api = api(&me, &store, &local, &acts, dns_stats);
     for listener in bound.http {
-        tasks.critical("http", http::serve_plain(listener, Arc::clone(&api), shutdown.clone()));
+        tasks.critical(
+            "http",
+            http::serve_plain(listener, Arc::clone(&api), shutdown.clone()),
+        );
     }
     let socket = disk.path(SOCKET);
-    let socket = http::bind_unix(&socket)
-        .map_err(|source| AgentError::Socket { path: socket.display().to_string(), source })?;
-    tasks.critical("socket", http::serve_unix(socket, Arc::clone(&api), shutdown.clone()));
+    let socket = http::bind_unix(&socket).map_err(|source| AgentError::Socket {
+        path: socket.display().to_string(),
+        source,
+    })?;
+    tasks.critical(
+        "socket",
+        http::serve_unix(socket, Arc::clone(&api), shutdown.clone()),
+    );
 
     // Who we are to others, from the first connection on.
     let door = Arc::new(Door::default());
     let certificates = tls::CertStore::empty();
     let pick = member::pick_config(&me, &certificates)?;
-    let serving = rpc::serve(bound.rpc, pick, Arc::clone(&door) as Arc<dyn rpc::Handler>, shutdown.clone());
+    let serving = rpc::serve(
+        bound.rpc,
+        pick,
+        Arc::clone(&door) as Arc<dyn rpc::Handler>,
+        shutdown.clone(),
+    );
     tasks.critical("rpc", serving);
 
     let sources = sources(&config);
@@ -82,9 +102,24 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let result = match entered {
         Ok(Some(papers)) => {
             let (https, registry) = (bound.https, bound.registry);
-            let doors = Doors { door, certificates, https, registry };
-            let joined =
-                Joined { config, me, disk, token, sources, papers, store, local, acts, api };
+            let doors = Doors {
+                door,
+                certificates,
+                https,
+                registry,
+            };
+            let joined = Joined {
+                config,
+                me,
+                disk,
+                token,
+                sources,
+                papers,
+                store,
+                local,
+                acts,
+                api,
+            };
             member::run(joined, doors, &tasks).await
         }
         Ok(None) => Ok(()),
@@ -157,7 +192,15 @@ fn node_row(me: &Me) -> NodeRow {
         address: me.address.to_string(),
         tagged_addresses: BTreeMap::from([
             ("lan".to_owned(), me.address.to_string()),
-            (if me.address.is_ipv4() { "lan_ipv4" } else { "lan_ipv6" }.to_owned(), me.address.to_string()),
+            (
+                if me.address.is_ipv4() {
+                    "lan_ipv4"
+                } else {
+                    "lan_ipv6"
+                }
+                .to_owned(),
+                me.address.to_string(),
+            ),
         ]),
         meta: me.meta.clone(),
         owner: Some(me.id),
@@ -187,16 +230,8 @@ fn api(
         store: Arc::clone(store),
         local: Arc::clone(local),
         operations: Arc::clone(acts) as Arc<dyn Operations>,
-        metrics: vec![Box::new(move |text| dns_metrics(&dns, text))],
+        metrics: vec![Box::new(move |text| dns.append(text))],
     })
-}
-
-fn dns_metrics(stats: &DnsStats, text: &mut String) {
-    for counter in stats.counters() {
-        let label = counter.label.map(|(name, value)| format!("{{{name}=\"{value}\"}}"));
-        let label = label.unwrap_or_default();
-        text.push_str(&format!("{}{label} {}\n", counter.name, counter.count));
-    }
 }
 
 fn token(config: &Config) -> Result<Token, AgentError> {
@@ -206,7 +241,10 @@ fn token(config: &Config) -> Result<Token, AgentError> {
     )?;
     let token: Token = secret.expose().parse()?;
     if token.role() != config.role {
-        return Err(AgentError::TokenRole { found: token.role(), role: config.role });
+        return Err(AgentError::TokenRole {
+            found: token.role(),
+            role: config.role,
+        });
     }
     Ok(token)
 }
@@ -264,7 +302,10 @@ fn host_name() -> Result<Name, AgentError> {
 fn sources(config: &Config) -> Sources {
     let list = config.join.iter().filter_map(|source| match source {
         JoinSource::Address(address) => Some(Source::Address(*address)),
-        JoinSource::Dns { host, port } => Some(Source::Dns { host: host.clone(), port: *port }),
+        JoinSource::Dns { host, port } => Some(Source::Dns {
+            host: host.clone(),
+            port: *port,
+        }),
         // Refused by the config's reader: this version knows no provider.
         JoinSource::Provider { .. } => None,
     });
@@ -282,11 +323,21 @@ struct Bound {
 async fn bind(config: &Config, me: &Me) -> Result<Bound, AgentError> {
     let listen = async |what: &'static str, ip: IpAddr, port: u16| {
         let address = SocketAddr::new(ip, port);
-        TcpListener::bind(address).await.map_err(|source| AgentError::Bind { address, what, source })
+        TcpListener::bind(address)
+            .await
+            .map_err(|source| AgentError::Bind {
+                address,
+                what,
+                source,
+            })
     };
     let mut http = Vec::new();
     // Plain HTTP stays on the host: loopback, or the admin address where that is one.
-    let plain = if me.address.is_loopback() { me.address } else { Ipv4Addr::LOCALHOST.into() };
+    let plain = if me.address.is_loopback() {
+        me.address
+    } else {
+        Ipv4Addr::LOCALHOST.into()
+    };
     http.push(listen("HTTP", plain, me.ports.http).await?);
     if config.docker.enabled && !me.address.is_loopback() {
         for bridge in address::docker_bridges() {
@@ -338,18 +389,28 @@ fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, Age
 /// Whose queries are passed on: the admin network's, loopback's, Docker's.
 fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr]) -> Vec<IpNet> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let admin = interfaces.iter().filter_map(|interface| match &interface.addr {
-        if_addrs::IfAddr::V4(v4) if IpAddr::V4(v4.ip) == address => Some((v4.ip.into(), v4.prefixlen)),
-        if_addrs::IfAddr::V6(v6) if IpAddr::V6(v6.ip) == address => Some((v6.ip.into(), v6.prefixlen)),
-        _ => None,
-    });
-    let docker = bridges.iter().map(|bridge| (IpAddr::V4(bridge.ip), bridge.prefixlen));
+    let admin = interfaces
+        .iter()
+        .filter_map(|interface| match &interface.addr {
+            if_addrs::IfAddr::V4(v4) if IpAddr::V4(v4.ip) == address => {
+                Some((v4.ip.into(), v4.prefixlen))
+            }
+            if_addrs::IfAddr::V6(v6) if IpAddr::V6(v6.ip) == address => {
+                Some((v6.ip.into(), v6.prefixlen))
+            }
+            _ => None,
+        });
+    let docker = bridges
+        .iter()
+        .map(|bridge| (IpAddr::V4(bridge.ip), bridge.prefixlen));
     let loopback = [
         (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
         (IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),
     ];
     let nets = admin.chain(docker).chain(loopback);
-    nets.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok()).map(|net| net.trunc()).collect()
+    nets.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok())
+        .map(|net| net.trunc())
+        .collect()
 }
 
 fn stop_on_signals(tasks: &Tasks) -> Result<(), AgentError> {

@@ -58,7 +58,9 @@ fn run_agent(path: &Path) -> ExitCode {
         }
     };
     agent::logging::set_up(&config.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -48,7 +48,9 @@ pub struct ServerPapers {
 
 impl std::fmt::Debug for Papers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Papers").field("cluster", &self.cluster).finish_non_exhaustive()
+        f.debug_struct("Papers")
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,7 +81,10 @@ pub fn load_record(disk: &DataDir) -> Result<Record, DiskError> {
     let record: Option<Record> = disk.read_versioned(RECORD, VERSION)?;
     let node = disk.node_id();
     let record = record.filter(|record| record.node == node);
-    Ok(record.unwrap_or_else(|| Record { node, ..Record::default() }))
+    Ok(record.unwrap_or_else(|| Record {
+        node,
+        ..Record::default()
+    }))
 }
 
 /// Keeps the record, durably.

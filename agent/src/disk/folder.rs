@@ -76,7 +76,9 @@ impl DataDir {
     pub fn forget_node(&self, names: &[&str]) -> Result<(), DiskError> {
         atomic::remove(&self.path(FORMAT_FILE))?;
         atomic::remove(&self.path(IDENTITY))?;
-        names.iter().try_for_each(|name| atomic::remove_all(&self.path(name)))
+        names
+            .iter()
+            .try_for_each(|name| atomic::remove_all(&self.path(name)))
     }
 
     /// Where the folder is.

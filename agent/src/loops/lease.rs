@@ -24,7 +24,12 @@ struct Leases {
 /// Runs until `shutdown`.
 pub async fn run(hands: LeaderHands, timing: Timing, shutdown: Shutdown) {
     let view = hands.raft.watch();
-    let round = Leases { hands, timing, leading: None, view };
+    let round = Leases {
+        hands,
+        timing,
+        leading: None,
+        view,
+    };
     Looper::new("leases", TICK, &shutdown).run(round).await;
 }
 

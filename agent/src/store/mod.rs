@@ -84,7 +84,10 @@ impl Store {
     /// The copy, and the raft index that it has reached.
     #[must_use]
     pub fn state_at(&self) -> (Arc<State>, u64) {
-        let published = self.published.read().unwrap_or_else(PoisonError::into_inner);
+        let published = self
+            .published
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         (Arc::clone(&published), *self.applied.borrow())
     }
 
