@@ -1,9 +1,7 @@
 //! The catalog by example: rows, look-ups, indexes and refusals.
 
-use super::world::{
-    World, check, deregister, member, node, own_node, put, register, service, update,
-};
-use crate::model::{CheckStatus, NodeId, NodeRow, Op, Refusal, Registration, Reply, Topic};
+use super::world::{World, check, deregister, node, put, register, service, update};
+use crate::model::{CheckStatus, NodeRow, Op, Refusal, Registration, Reply, Topic};
 
 fn web(world: &mut World, node_name: &str, id: &str, tags: &[&str]) {
     let reply = world.does(register(
@@ -134,72 +132,38 @@ fn registering_the_same_again_moves_no_index_and_wakes_nobody() {
 
 #[test]
 fn a_services_index_moves_with_all_that_its_reader_sees() {
-    type Case = (&'static str, fn() -> Op, bool);
-    let cases: [Case; 9] = [
-        (
-            "its check",
-            || update("a", "1-up", CheckStatus::Warning, ""),
-            true,
-        ),
+    use CheckStatus::{Passing, Warning};
+    let moved = || register(node("a", "192.0.2.9"), vec![], vec![]);
+    let on = |name: &str, row| register(node(name, "192.0.2.1"), vec![row], vec![]);
+    let cases = [
+        ("its check", update("a", "1-up", Warning, ""), true),
         (
             "its check's output",
-            || update("a", "1-up", CheckStatus::Passing, "ok"),
+            update("a", "1-up", Passing, "ok"),
             true,
         ),
         (
             "a check of its node",
-            || update("a", "disk", CheckStatus::Warning, ""),
+            update("a", "disk", Warning, ""),
             true,
         ),
-        (
-            "its node's row",
-            || register(node("a", "192.0.2.9"), vec![], vec![]),
-            true,
-        ),
-        (
-            "one instance goes",
-            || deregister("a", Some("1"), None),
-            true,
-        ),
-        (
-            "another instance",
-            || {
-                register(
-                    node("c", "192.0.2.3"),
-                    vec![service("1", "web", &[])],
-                    vec![],
-                )
-            },
-            true,
-        ),
-        (
-            "another service on its node",
-            || {
-                register(
-                    node("a", "192.0.2.1"),
-                    vec![service("2", "db", &[])],
-                    vec![],
-                )
-            },
-            false,
-        ),
-        (
-            "a check elsewhere",
-            || update("d", "disk", CheckStatus::Warning, ""),
-            false,
-        ),
-        ("a key", || put("k", "v"), false),
+        ("its node's row", moved(), true),
+        ("an instance goes", deregister("a", Some("1"), None), true),
+        ("an instance comes", on("c", service("1", "web", &[])), true),
+        ("another service", on("a", service("2", "db", &[])), false),
+        ("a check elsewhere", update("d", "disk", Warning, ""), false),
+        ("a key", put("k", "v"), false),
     ];
     for (what, op, moves) in cases {
         let mut world = World::formed();
         web(&mut world, "a", "1", &[]);
         web(&mut world, "b", "1", &[]);
         for name in ["a", "d"] {
-            let disk = check("disk", "", CheckStatus::Passing);
+            let disk = check("disk", "", Passing);
             world.does(register(node(name, "192.0.2.1"), vec![], vec![disk]));
         }
         let before = world.state.catalog().service_index("web");
-        assert!(!matches!(world.does(op()), Reply::Refused(_)), "{what}");
+        assert!(!matches!(world.does(op), Reply::Refused(_)), "{what}");
         let after = world.state.catalog().service_index("web");
         assert_eq!(after > before, moves, "{what}: {before} to {after}");
         assert_eq!(
@@ -305,105 +269,6 @@ fn skipping_the_node_update_leaves_the_node_as_it_is() {
         "192.0.2.1"
     );
     assert_eq!(world.state.catalog().instances("web").len(), 1);
-}
-
-#[test]
-fn nobody_but_the_cluster_says_how_a_member_is() {
-    let mut world = World::formed();
-    let before = world.state.catalog().clone();
-    let mut forged = own_node(1, "n1");
-    forged.tagged_addresses = before.node("n1").unwrap().tagged_addresses.clone();
-    let critical = || check("SerfHealth", "", CheckStatus::Critical);
-    for op in [
-        register(
-            forged,
-            vec![service("consul", "mine", &[])],
-            vec![critical()],
-        ),
-        register(node("n1", "6.6.6.6"), vec![], vec![critical()]),
-        deregister("n1", None, Some("serfHealth")),
-        deregister("n1", Some("consul"), None),
-        deregister("n1", None, None),
-        update("n1", "serfHealth", CheckStatus::Critical, "forged"),
-    ] {
-        world.does(op.clone());
-        assert_eq!(&before, world.state.catalog(), "{op:?}");
-    }
-}
-
-#[test]
-fn deregistering_a_members_node_clears_what_was_registered_there() {
-    let mut world = World::formed();
-    world.does(register(
-        own_node(1, "n1"),
-        vec![service("web", "web", &[])],
-        vec![check("disk", "", CheckStatus::Passing)],
-    ));
-    world.does(super::world::create(super::world::session(
-        1,
-        "n1",
-        &["disk"],
-    )));
-    world.does(deregister("n1", None, None));
-    let catalog = world.state.catalog();
-    let services: Vec<_> = catalog
-        .services_of("n1")
-        .map(|row| row.id.as_str())
-        .collect();
-    let checks: Vec<_> = catalog
-        .checks_of("n1")
-        .map(|row| row.check_id.as_str())
-        .collect();
-    assert_eq!((services, checks), (vec!["consul"], vec!["serfHealth"]));
-    assert!(!world.has_session(1));
-}
-
-#[test]
-fn each_member_writes_its_own_rows_only() {
-    let mut world = World::formed();
-    world.does(super::world::join(member(4, "n4", 4)));
-    world.does(Op::MemberRemove(NodeId::from_u128(4)));
-    let as_owner = |number: u128, name: &str| NodeRow {
-        owner: Some(NodeId::from_u128(number)),
-        ..node(name, "192.0.2.1")
-    };
-    let with_id = NodeRow {
-        id: NodeId::from_u128(2),
-        ..node("impostor", "192.0.2.1")
-    };
-    for (row, refused) in [
-        (
-            as_owner(1, "n2"),
-            "the name n2 belongs to server 00000000-0000-0000-0000-000000000002",
-        ),
-        (as_owner(1, "elsewhere"), "Missing node registration"),
-        (
-            as_owner(9, "n9"),
-            "node 00000000-0000-0000-0000-000000000009 is not a member",
-        ),
-        (
-            as_owner(4, "n4"),
-            "node 00000000-0000-0000-0000-000000000004 was removed",
-        ),
-        (with_id, "the name n2 belongs to server"),
-    ] {
-        match world.does(register(row, vec![service("x", "x", &[])], vec![])) {
-            Reply::Refused(refusal) => {
-                let text = refusal.to_string();
-                assert!(text.starts_with(refused), "{text}");
-            }
-            other => panic!("{other:?} instead of {refused}"),
-        }
-        assert!(world.changed.is_empty());
-    }
-    let mut own = own_node(1, "N1");
-    own.meta.insert("rack".to_owned(), "7".to_owned());
-    assert_eq!(
-        world.does(register(own, vec![service("x", "x", &[])], vec![])),
-        Reply::Done
-    );
-    let row = world.state.catalog().node("n1").unwrap();
-    assert_eq!((row.name.as_str(), row.meta.len()), ("n1", 1));
 }
 
 #[test]

@@ -140,6 +140,27 @@ fn a_watcher_under_a_deleted_prefix_sees_a_larger_index() {
 }
 
 #[test]
+fn no_index_goes_back_when_old_deletions_are_forgotten() {
+    let mut world = World::formed();
+    world.does(put("alive", "v"));
+    world.does(put("gone", "v"));
+    world.does(delete("gone"));
+    let prefixes = ["alive", "gone", "never", "many/"];
+    let mut before = prefixes.map(|_| 0);
+    for number in 0..9_000 {
+        let key = format!("many/{number}");
+        world.does(put(&key, "v"));
+        world.does(delete(&key));
+        let now = prefixes.map(|prefix| world.state.kv().prefix_index(prefix));
+        let back = now.iter().zip(before).any(|(now, before)| *now < before);
+        assert!(!back, "{now:?} after {before:?}");
+        before = now;
+    }
+    world.does(put("never", "v"));
+    assert_eq!(world.state.kv().prefix_index("never"), world.index);
+}
+
+#[test]
 fn no_index_is_ever_zero() {
     let world = World::default();
     let state = &world.state;

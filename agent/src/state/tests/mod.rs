@@ -9,6 +9,7 @@ mod kv_laws;
 mod leases;
 mod members;
 mod naive_kv;
+mod ownership;
 mod random_ops;
 mod requests;
 mod sessions;
