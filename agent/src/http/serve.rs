@@ -70,7 +70,6 @@ pub struct Tls {
 /// Plain HTTP. Bind it to loopback or to Docker's bridge, nowhere else.
 pub async fn serve_plain(listener: TcpListener, api: Arc<Api>, shutdown: Shutdown) {
     let router = router(api);
-    let accept = async || listener.accept().await.map(|(stream, _)| stream);
     let stop = shutdown.clone();
     let serve = move |stream: TcpStream| {
         let (router, stop) = (router.clone(), stop.clone());
@@ -79,13 +78,12 @@ pub async fn serve_plain(listener: TcpListener, api: Arc<Api>, shutdown: Shutdow
             connection(stream, router, |_| Caller::plain(), &stop).await;
         }
     };
-    run(accept, shutdown, serve).await;
+    run(listener, shutdown, serve).await;
 }
 
 /// HTTP over TLS, for members, operators and whoever holds a token.
 pub async fn serve_tls(listener: TcpListener, tls: Tls, api: Arc<Api>, shutdown: Shutdown) {
     let router = router(api);
-    let accept = async || listener.accept().await.map(|(stream, _)| stream);
     let stop = shutdown.clone();
     let serve = move |stream: TcpStream| {
         let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
@@ -94,7 +92,7 @@ pub async fn serve_tls(listener: TcpListener, tls: Tls, api: Arc<Api>, shutdown:
             tls_connection(stream, &tls, router, &stop).await;
         }
     };
-    run(accept, shutdown, serve).await;
+    run(listener, shutdown, serve).await;
 }
 
 async fn tls_connection(stream: TcpStream, tls: &Tls, router: Router, stop: &Shutdown) {
@@ -117,13 +115,12 @@ async fn tls_connection(stream: TcpStream, tls: &Tls, router: Router, stop: &Shu
 /// HTTP on a unix socket that only root can open: its callers are operators.
 pub async fn serve_unix(listener: UnixListener, api: Arc<Api>, shutdown: Shutdown) {
     let router = router(api);
-    let accept = async || listener.accept().await.map(|(stream, _)| stream);
     let stop = shutdown.clone();
     let serve = move |stream| {
         let (router, stop) = (router.clone(), stop.clone());
         async move { connection(stream, router, |_| Caller::socket(), &stop).await }
     };
-    run(accept, shutdown, serve).await;
+    run(listener, shutdown, serve).await;
 }
 
 /// Makes a unix socket that only its owner can open. What a dead process left there goes.
@@ -152,11 +149,31 @@ fn token(headers: &HeaderMap) -> Option<&str> {
     rest.split_whitespace().next().filter(|_| bearer)
 }
 
+/// What connections come from.
+trait Accept: Send + Sync {
+    type Stream: Send;
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+    async fn next(&self) -> io::Result<TcpStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+impl Accept for UnixListener {
+    type Stream = tokio::net::UnixStream;
+    async fn next(&self) -> io::Result<Self::Stream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
 /// Accepts until the shutdown begins, then gives the connections [`DRAIN`] to finish.
-async fn run<S, C, F>(accept: impl AsyncFn() -> io::Result<S>, shutdown: Shutdown, serve: C)
+async fn run<L, C, F>(listener: L, shutdown: Shutdown, serve: C)
 where
-    S: Send + 'static,
-    C: Fn(S) -> F,
+    L: Accept,
+    C: Fn(L::Stream) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
@@ -164,7 +181,7 @@ where
     loop {
         let next = async {
             let slot = Arc::clone(&slots).acquire_owned().await;
-            (accept().await, slot)
+            (listener.next().await, slot)
         };
         let (accepted, slot) = tokio::select! {
             () = shutdown.begun() => break,
