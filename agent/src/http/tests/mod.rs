@@ -3,6 +3,7 @@
 mod agent;
 mod blocking;
 mod catalog;
+mod entropy;
 mod fuzz;
 mod kv;
 mod listeners;
