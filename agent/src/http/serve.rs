@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::Service as _;
 
-use super::api::Api;
+use super::api::{Api, BodyError};
 use super::caller::Caller;
 use super::reply::Reply;
 use crate::model::{NodeId, Role};
@@ -268,15 +268,14 @@ async fn answer(
     into_response(api.answer(method, &uri, headers, caller, read).await)
 }
 
-/// Reads a body up to `limit`; else says how long it is, as far as that is known.
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, usize> {
-    let announced = body.size_hint().lower();
-    let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+/// Reads a body up to `limit`. One that broke off must not pass for a shorter one.
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let mut kept = BytesMut::with_capacity(announced.min(limit).min(1024 * 1024));
     let mut length = 0usize;
     let all = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            let Ok(data) = frame.into_data() else {
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
                 continue;
             };
             length = length.saturating_add(data.len());
@@ -286,14 +285,14 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, usize> {
                 break;
             }
         }
+        Ok(())
     };
-    let whole = tokio::time::timeout(BODY, all).await.is_ok();
-    // A body that broke off leaves a connection on which no answer is read.
-    if whole && length <= limit && length >= announced {
-        Ok(kept.freeze())
-    } else {
-        Err(length.max(announced))
+    let read = tokio::time::timeout(BODY, all).await;
+    read.map_err(|_| BodyError::Broken)??;
+    if length > limit {
+        return Err(BodyError::TooLarge(length.max(announced)));
     }
+    Ok(kept.freeze())
 }
 
 fn into_response(reply: Reply) -> Response<Body> {

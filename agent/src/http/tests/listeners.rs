@@ -129,6 +129,22 @@ async fn too_much_is_refused_with_an_answer() {
 }
 
 #[tokio::test]
+async fn a_body_that_breaks_off_writes_nothing() {
+    let desk = Desk::new();
+    let (address, _shutdown) = plain(&desk).await;
+    for head in ["Content-Length: 10", "Transfer-Encoding: chunked"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let text = format!("PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n5\r\nhello");
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        let read = stream.read_to_end(&mut rest);
+        tokio::time::timeout(PROMPT, read).await.unwrap().unwrap();
+        desk.get("/v1/kv/a").await.is(404, "");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_hangs_up_ends_its_blocking_query() {
     let desk = Desk::new();
     let (address, _shutdown) = plain(&desk).await;

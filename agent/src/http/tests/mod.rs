@@ -358,7 +358,11 @@ impl Desk {
         let body = Bytes::copy_from_slice(body.as_ref());
         let read = |limit: usize| {
             let fits = body.len() <= limit;
-            std::future::ready(if fits { Ok(body) } else { Err(body.len()) })
+            std::future::ready(if fits {
+                Ok(body)
+            } else {
+                Err(api::BodyError::TooLarge(body.len()))
+            })
         };
         self.api
             .answer(method, uri, Vec::new(), caller, read)
