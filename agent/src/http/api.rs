@@ -52,6 +52,15 @@ pub struct Parts {
     pub metrics: Vec<MetricsSource>,
 }
 
+/// Why there is no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// It has so many bytes, or more: what was announced or read.
+    TooLarge(usize),
+    /// It broke off, or did not arrive in time.
+    Broken,
+}
+
 /// The HTTP API of one node.
 pub struct Api {
     identity: Identity,
@@ -86,10 +95,11 @@ impl Api {
             body,
         } = call;
         let whole = |limit: usize| {
-            std::future::ready(if body.len() > limit {
-                Err(body.len())
-            } else {
+            let fits = body.len() <= limit;
+            std::future::ready(if fits {
                 Ok(body)
+            } else {
+                Err(BodyError::TooLarge(body.len()))
             })
         };
         self.answer(&method, &uri, headers, caller, whole)
@@ -97,7 +107,7 @@ impl Api {
             .into()
     }
 
-    /// Answers a request. `body` reads the request's body up to a limit, or says how long it is.
+    /// Answers a request. `body` reads the request's body up to a limit.
     pub(super) async fn answer<F>(
         &self,
         method: &str,
@@ -107,7 +117,7 @@ impl Api {
         body: impl FnOnce(usize) -> F,
     ) -> Reply
     where
-        F: Future<Output = Result<Bytes, usize>>,
+        F: Future<Output = Result<Bytes, BodyError>>,
     {
         let reply = match self.outcome(method, uri, headers, caller, body).await {
             Ok(reply) => reply,
@@ -139,7 +149,7 @@ impl Api {
         body: impl FnOnce(usize) -> F,
     ) -> Outcome
     where
-        F: Future<Output = Result<Bytes, usize>>,
+        F: Future<Output = Result<Bytes, BodyError>>,
     {
         let host = headers.iter().find(|(name, _)| name == "host");
         if caller.via == Via::Plain
@@ -167,7 +177,7 @@ impl Api {
         request.tail_at = route.path.len().min(request.path.len());
         if method != "GET" {
             let read = body(route.limit).await;
-            request.body = read.map_err(|length| routes::too_large(route, length))?;
+            request.body = read.map_err(|error| routes::no_body(route, &error))?;
         }
         if self.relays(route, &request) {
             return self.relay(request).await;

@@ -84,7 +84,7 @@ pub(super) async fn state(api: &Api, request: &Request) -> Outcome {
             !request.query.has("node-meta")
                 || catalog
                     .node(&check.node)
-                    .is_some_and(|node| meta_fits(request, &node))
+                    .is_some_and(|node| meta_fits(request, node))
         };
         let mut rows: Vec<_> = catalog
             .all_checks()

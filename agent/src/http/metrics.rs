@@ -60,76 +60,10 @@ impl Metrics {
 /// `GET /metrics`.
 pub(super) async fn serve(api: &Api, _: &Request) -> Outcome {
     let mut page = Page(String::new());
-    let state = api.store().state();
-    let contact = api.store().contact();
-    page.head("swarmer_info", "gauge", "The agent's version and role");
-    let who = api.identity();
-    let labels = format!(
-        "version=\"{}\",role=\"{}\",node=\"{}\"",
-        who.version, who.role, who.name
-    );
-    page.line("swarmer_info", &labels, 1.0);
-    page.head(
-        "swarmer_http_responses_total",
-        "counter",
-        "HTTP answers by class of status",
-    );
-    for (class, counter) in CLASSES.iter().zip(&api.metrics().answers) {
-        let count = counter.load(Ordering::Relaxed);
-        page.line(
-            "swarmer_http_responses_total",
-            &format!("class=\"{class}\""),
-            count as f64,
-        );
-    }
-    let waiters = api.metrics().waiters() as f64;
-    page.one(
-        "swarmer_http_blocking_queries",
-        "gauge",
-        "Blocking queries that wait now",
-        waiters,
-    );
-    page.one(
-        "swarmer_state_index",
-        "gauge",
-        "Last index of the local copy",
-        state.index() as f64,
-    );
-    let known = if contact.leader.is_some() { 1.0 } else { 0.0 };
-    page.one(
-        "swarmer_leader_known",
-        "gauge",
-        "Whether this node knows a leader",
-        known,
-    );
-    let age = contact.age.as_secs_f64();
-    page.one(
-        "swarmer_leader_contact_seconds",
-        "gauge",
-        "Time since the leader was last heard",
-        age,
-    );
-    page.head("swarmer_members", "gauge", "Members by status");
-    for (word, status) in [
-        ("alive", MemberStatus::Alive),
-        ("lapsed", MemberStatus::Lapsed),
-        ("failed", MemberStatus::Failed),
-        ("leaving", MemberStatus::Leaving),
-    ] {
-        let count = state
-            .members()
-            .filter(|member| member.status == status)
-            .count();
-        page.line(
-            "swarmer_members",
-            &format!("status=\"{word}\""),
-            count as f64,
-        );
-    }
-    api.metrics()
-        .sources
-        .iter()
-        .for_each(|source| source(&mut page.0));
+    page.of_this_agent(api);
+    page.of_the_cluster(api);
+    let sources = &api.metrics().sources;
+    sources.iter().for_each(|source| source(&mut page.0));
     Ok(Reply {
         body: page.0.into(),
         ..Reply::empty().with("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
@@ -151,6 +85,53 @@ pub(super) async fn healthz(api: &Api, _: &Request) -> Outcome {
 struct Page(String);
 
 impl Page {
+    fn of_this_agent(&mut self, api: &Api) {
+        let who = api.identity();
+        let info = "swarmer_info";
+        self.head(info, "gauge", "The agent's version and role");
+        let labels = format!(
+            "version=\"{}\",role=\"{}\",node=\"{}\"",
+            who.version, who.role, who.name
+        );
+        self.line(info, &labels, 1.0);
+        let answers = "swarmer_http_responses_total";
+        self.head(answers, "counter", "HTTP answers by class of status");
+        for (class, counter) in CLASSES.iter().zip(&api.metrics().answers) {
+            let count = counter.load(Ordering::Relaxed) as f64;
+            self.line(answers, &format!("class=\"{class}\""), count);
+        }
+        let waiters = api.metrics().waiters() as f64;
+        let help = "Blocking queries that wait now";
+        self.one("swarmer_http_blocking_queries", help, waiters);
+    }
+
+    fn of_the_cluster(&mut self, api: &Api) {
+        let state = api.store().state();
+        let contact = api.store().contact();
+        let index = state.index() as f64;
+        self.one("swarmer_state_index", "Last index of the local copy", index);
+        let known = if contact.leader.is_some() { 1.0 } else { 0.0 };
+        self.one(
+            "swarmer_leader_known",
+            "Whether this node knows a leader",
+            known,
+        );
+        let age = contact.age.as_secs_f64();
+        let help = "Time since the leader was last heard";
+        self.one("swarmer_leader_contact_seconds", help, age);
+        let members = "swarmer_members";
+        self.head(members, "gauge", "Members by status");
+        for (word, status) in [
+            ("alive", MemberStatus::Alive),
+            ("lapsed", MemberStatus::Lapsed),
+            ("failed", MemberStatus::Failed),
+            ("leaving", MemberStatus::Leaving),
+        ] {
+            let such = state.members().filter(|member| member.status == status);
+            self.line(members, &format!("status=\"{word}\""), such.count() as f64);
+        }
+    }
+
     fn head(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a string can't fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -160,8 +141,8 @@ impl Page {
         let _ = writeln!(self.0, "{name}{{{labels}}} {value}");
     }
 
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: f64) {
-        self.head(name, kind, help);
+    fn one(&mut self, name: &str, help: &str, value: f64) {
+        self.head(name, "gauge", help);
         let _ = writeln!(self.0, "{name} {value}");
     }
 }

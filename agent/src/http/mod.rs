@@ -39,6 +39,9 @@ mod status;
 mod swarmer;
 mod views;
 
+#[cfg(test)]
+mod tests;
+
 pub use api::{Api, Identity, Parts};
 pub use caller::{Access, Caller, Via};
 pub use metrics::MetricsSource;

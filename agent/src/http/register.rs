@@ -108,7 +108,8 @@ fn node_row(state: &State, input: &Object, node: &str) -> Result<NodeRow, Proble
         address,
         tagged_addresses: input.map("TaggedAddresses")?,
         meta,
-        owner: before.and_then(|row| row.owner),
+        // Only its own agent changes the row of a member's node.
+        owner: None,
         create_index: 0,
         modify_index: 0,
     })

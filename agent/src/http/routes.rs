@@ -3,7 +3,7 @@
 
 use futures_util::future::BoxFuture;
 
-use super::api::Api;
+use super::api::{Api, BodyError};
 use super::caller::Access;
 use super::reply::{Outcome, Problem, Reply};
 use super::request::Request;
@@ -254,12 +254,17 @@ pub(super) fn find(path: &str) -> Result<&'static Route, Problem> {
     })
 }
 
-/// What a client is told whose body has `length` bytes, or more than was read.
-pub(super) fn too_large(route: &Route, length: usize) -> Problem {
-    let limit = route.limit;
-    Problem::TooLarge(format!(
-        "Request body({length} bytes) too large, max size: {limit} bytes. See {LIMIT_URL}."
-    ))
+/// What a client is told whose body was not taken.
+pub(super) fn no_body(route: &Route, error: &BodyError) -> Problem {
+    match *error {
+        BodyError::Broken => Problem::Bad("the request's body broke off or came too late".into()),
+        BodyError::TooLarge(length) => {
+            let limit = route.limit;
+            Problem::TooLarge(format!(
+                "Request body({length} bytes) too large, max size: {limit} bytes. See {LIMIT_URL}."
+            ))
+        }
+    }
 }
 
 async fn acl_off(_: &Api, _: &Request) -> Outcome {

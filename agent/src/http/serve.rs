@@ -19,12 +19,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::Service as _;
 
-use super::api::Api;
+use super::api::{Api, BodyError};
 use super::caller::Caller;
 use super::reply::Reply;
 use crate::model::{NodeId, Role};
@@ -116,7 +116,7 @@ async fn tls_connection(stream: TcpStream, tls: &Tls, router: Router, stop: &Shu
 pub async fn serve_unix(listener: UnixListener, api: Arc<Api>, shutdown: Shutdown) {
     let router = router(api);
     let stop = shutdown.clone();
-    let serve = move |stream: UnixStream| {
+    let serve = move |stream| {
         let (router, stop) = (router.clone(), stop.clone());
         async move { connection(stream, router, |_| Caller::socket(), &stop).await }
     };
@@ -150,10 +150,8 @@ fn token(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// What connections come from.
-trait Accept: Sync {
-    /// One of them.
-    type Stream: Send + 'static;
-    /// The next.
+trait Accept: Send + Sync {
+    type Stream: Send;
     fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
@@ -165,8 +163,8 @@ impl Accept for TcpListener {
 }
 
 impl Accept for UnixListener {
-    type Stream = UnixStream;
-    async fn next(&self) -> io::Result<UnixStream> {
+    type Stream = tokio::net::UnixStream;
+    async fn next(&self) -> io::Result<Self::Stream> {
         self.accept().await.map(|(stream, _)| stream)
     }
 }
@@ -270,15 +268,14 @@ async fn answer(
     into_response(api.answer(method, &uri, headers, caller, read).await)
 }
 
-/// Reads a body up to `limit`; else says how long it is, as far as that is known.
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, usize> {
-    let announced = body.size_hint().lower();
-    let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+/// Reads a body up to `limit`. One that broke off must not pass for a shorter one.
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let mut kept = BytesMut::with_capacity(announced.min(limit).min(1024 * 1024));
     let mut length = 0usize;
     let all = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            let Ok(data) = frame.into_data() else {
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
                 continue;
             };
             length = length.saturating_add(data.len());
@@ -288,14 +285,14 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, usize> {
                 break;
             }
         }
+        Ok(())
     };
-    let whole = tokio::time::timeout(BODY, all).await.is_ok();
-    // A body that broke off leaves a connection on which no answer is read.
-    if whole && length <= limit && length >= announced {
-        Ok(kept.freeze())
-    } else {
-        Err(length.max(announced))
+    let read = tokio::time::timeout(BODY, all).await;
+    read.map_err(|_| BodyError::Broken)??;
+    if length > limit {
+        return Err(BodyError::TooLarge(length.max(announced)));
     }
+    Ok(kept.freeze())
 }
 
 fn into_response(reply: Reply) -> Response<Body> {

@@ -301,3 +301,6 @@ fn set_result(check: &mut LocalCheck, status: CheckStatus, output: String, now: 
     check.row.status = status;
     check.row.output = output;
 }
+
+#[cfg(test)]
+mod tests;

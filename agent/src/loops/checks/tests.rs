@@ -6,9 +6,9 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::decide::checks::{CheckSpec, HttpProbe, Probe};
-use crate::decide::services::LocalCheck;
+use crate::decide::services::{LocalCheck, LocalRows};
 use crate::model::{CheckDefinition, CheckRow, CheckStatus, NodeId, NodeRow, ServiceRow, Weights};
-use crate::task;
+use crate::task::{self, clock};
 
 fn local() -> Arc<LocalServices> {
     let node = NodeRow {
@@ -177,12 +177,12 @@ async fn an_http_check_takes_the_status_and_follows_redirects() {
     shutdown.begin();
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_silent_client_loses_its_ttl_check_and_a_critical_service_goes() {
     let (local, shutdown) = (local(), Shutdown::new());
     let spec = CheckSpec {
-        probe: Probe::Ttl(Duration::from_secs(10)),
-        deregister_after: Some(Duration::from_secs(60)),
+        probe: Probe::Ttl(Duration::from_millis(300)),
+        deregister_after: Some(Duration::from_millis(300)),
         ..CheckSpec::fixed()
     };
     local
@@ -191,26 +191,25 @@ async fn a_silent_client_loses_its_ttl_check_and_a_critical_service_goes() {
         .unwrap();
     local.report("c", CheckStatus::Passing, "well".into());
     let _running = task::spawn("checks", run(Arc::clone(&local), shutdown.clone()));
-    tokio::time::sleep(Duration::from_secs(9)).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let beat = clock::now();
     local.report("c", CheckStatus::Passing, "still well".into());
-    tokio::time::sleep(Duration::from_secs(9)).await;
-    let status = |local: &LocalServices| local.look(|rows| rows.check("c").map(|c| c.row.status));
-    assert_eq!(
-        status(&local),
-        Some(CheckStatus::Passing),
+    let critical = |row: &CheckRow| row.status == CheckStatus::Critical;
+    let output = run_until(&local, critical).await.await;
+    let said = "TTL expired (last output before timeout follows): still well";
+    assert_eq!(output, said);
+    assert!(
+        beat.elapsed() >= Duration::from_millis(300),
         "the second beat counts"
     );
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let output = local.look(|rows| rows.check("c").map(|c| c.row.output.clone()));
-    let said = "TTL expired (last output before timeout follows): still well";
-    assert_eq!(output.as_deref(), Some(said));
-    tokio::time::sleep(Duration::from_secs(58)).await;
-    assert_eq!(status(&local), Some(CheckStatus::Critical));
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(
-        local.rows(),
-        Default::default(),
-        "the service is gone with its check"
+    let mut changes = local.changes();
+    while local.rows() != LocalRows::default() {
+        changes.changed().await.unwrap();
+    }
+    let critical_for = Duration::from_millis(600);
+    assert!(
+        beat.elapsed() >= critical_for,
+        "the service goes with its check, not before"
     );
     shutdown.begin();
 }
