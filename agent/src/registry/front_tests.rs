@@ -56,7 +56,9 @@ impl Trust {
         let config = ClientConfig::builder().with_root_certificates(Arc::clone(&self.roots));
         let key = PrivatePkcs8KeyDer::from(self.key.clone());
         Arc::new(if certificate {
-            config.with_client_auth_cert(vec![self.leaf.clone()], key.into()).unwrap()
+            config
+                .with_client_auth_cert(vec![self.leaf.clone()], key.into())
+                .unwrap()
         } else {
             config.with_no_client_auth()
         })
@@ -101,7 +103,8 @@ impl Gate for TestGate {
             self.answered_then.store(then, Ordering::SeqCst);
             self.confirmed.fetch_add(1, Ordering::SeqCst);
             let held = sequencer == 42 && self.held.load(Ordering::SeqCst);
-            held.then_some(()).ok_or_else(|| "the duty is another's".to_owned())
+            held.then_some(())
+                .ok_or_else(|| "the duty is another's".to_owned())
         })
     }
 }
@@ -126,7 +129,11 @@ async fn serve(trust: &Trust, gate: Arc<TestGate>, route: Route) -> Served {
     front.hold = Duration::from_secs(2);
     let shutdown = Shutdown::new();
     task::spawn("front", front.run(listener, shutdown.clone()));
-    Served { address, route, shutdown }
+    Served {
+        address,
+        route,
+        shutdown,
+    }
 }
 
 /// A process that answers everything with 201 and shows the headers that reached it.
@@ -145,12 +152,15 @@ fn echo(folder: &std::path::Path, answered: Arc<AtomicUsize>) -> Socket {
                     body.collect().await.unwrap();
                     answered.fetch_add(1, Ordering::SeqCst);
                     let text = format!("{:?}", parts.headers);
-                    let answer = Response::builder().status(201).body(Full::<Bytes>::from(text));
+                    let answer = Response::builder()
+                        .status(201)
+                        .body(Full::<Bytes>::from(text));
                     Ok::<_, std::convert::Infallible>(answer.unwrap())
                 }
             });
             let io = TokioIo::new(stream);
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
+            let connection =
+                hyper::server::conn::http1::Builder::new().serve_connection(io, service);
             task::spawn("echo connection", async move {
                 let _ = connection.await;
             });
@@ -177,7 +187,9 @@ async fn ask(
     let io = TokioIo::new(stream.await.unwrap());
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
     let connection = task::spawn("client", connection).abort_on_drop();
-    let request = request.header("host", NAME).body(Full::<Bytes>::from(body.to_owned()));
+    let request = request
+        .header("host", NAME)
+        .body(Full::<Bytes>::from(body.to_owned()));
     let answer = sender.send_request(request.unwrap()).await.unwrap();
     let (parts, body) = answer.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -195,17 +207,33 @@ fn basic(token: &str) -> String {
 
 #[tokio::test]
 async fn l5_a_push_is_acknowledged_only_if_the_duty_was_held_after_the_process_had_answered() {
-    let (trust, folder, gate) = (Trust::new(), tempfile::tempdir().unwrap(), TestGate::new(true));
+    let (trust, folder, gate) = (
+        Trust::new(),
+        tempfile::tempdir().unwrap(),
+        TestGate::new(true),
+    );
     let socket = echo(folder.path(), Arc::clone(&gate.answered));
-    let here = Route::Here { sequencer: 42, socket: socket.clone() };
+    let here = Route::Here {
+        sequencer: 42,
+        socket: socket.clone(),
+    };
     let front = serve(&trust, Arc::clone(&gate), here).await;
     let tls = trust.client(true);
     let put = || Request::put("/v2/app/manifests/latest");
     let fine = ask(&front, &tls, put(), "{}").await;
     assert_eq!(fine.status, StatusCode::CREATED);
-    assert_eq!(gate.answered_then.load(Ordering::SeqCst), 1, "the look began after the answer");
+    assert_eq!(
+        gate.answered_then.load(Ordering::SeqCst),
+        1,
+        "the look began after the answer"
+    );
     gate.held.store(false, Ordering::SeqCst);
-    for request in [put(), Request::post("/v2/a/blobs/uploads/"), Request::patch("/v2/x"), Request::delete("/v2/x")] {
+    for request in [
+        put(),
+        Request::post("/v2/a/blobs/uploads/"),
+        Request::patch("/v2/x"),
+        Request::delete("/v2/x"),
+    ] {
         let refused = ask(&front, &tls, request, "{}").await;
         assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(refused.body.contains("\"UNAVAILABLE\""), "{}", refused.body);
@@ -215,16 +243,35 @@ async fn l5_a_push_is_acknowledged_only_if_the_duty_was_held_after_the_process_h
     assert_eq!(pull.status, StatusCode::CREATED, "a pull needs no look");
     assert_eq!(gate.confirmed.load(Ordering::SeqCst), looks);
     gate.held.store(true, Ordering::SeqCst);
-    front.route.send_replace(Route::Here { sequencer: 41, socket });
+    front.route.send_replace(Route::Here {
+        sequencer: 41,
+        socket,
+    });
     let other_term = ask(&front, &tls, put(), "{}").await;
-    assert_eq!(other_term.status, StatusCode::SERVICE_UNAVAILABLE, "held, but in another term");
+    assert_eq!(
+        other_term.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "held, but in another term"
+    );
 }
 
 #[tokio::test]
 async fn l5_requests_under_way_end_when_the_duty_goes() {
-    let (trust, folder, gate) = (Trust::new(), tempfile::tempdir().unwrap(), TestGate::new(true));
+    let (trust, folder, gate) = (
+        Trust::new(),
+        tempfile::tempdir().unwrap(),
+        TestGate::new(true),
+    );
     let socket = echo(folder.path(), Arc::default());
-    let front = serve(&trust, gate, Route::Here { sequencer: 42, socket }).await;
+    let front = serve(
+        &trust,
+        gate,
+        Route::Here {
+            sequencer: 42,
+            socket,
+        },
+    )
+    .await;
     let tls = trust.client(true);
     let (hanging, ()) = tokio::join!(ask(&front, &tls, Request::put("/v2/hangs"), ""), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -235,32 +282,71 @@ async fn l5_requests_under_way_end_when_the_duty_goes() {
 
 #[tokio::test]
 async fn who_may_and_what_reaches_the_process() {
-    let (trust, folder, gate) = (Trust::new(), tempfile::tempdir().unwrap(), TestGate::new(true));
+    let (trust, folder, gate) = (
+        Trust::new(),
+        tempfile::tempdir().unwrap(),
+        TestGate::new(true),
+    );
     let socket = echo(folder.path(), Arc::default());
-    let front = serve(&trust, gate, Route::Here { sequencer: 42, socket }).await;
+    let front = serve(
+        &trust,
+        gate,
+        Route::Here {
+            sequencer: 42,
+            socket,
+        },
+    )
+    .await;
     let (node, stranger) = (trust.client(true), trust.client(false));
     let nobody = ask(&front, &stranger, Request::get("/v2/"), "").await;
     assert_eq!(nobody.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(nobody.headers["www-authenticate"], "Basic realm=\"swarmer\"");
+    assert_eq!(
+        nobody.headers["www-authenticate"],
+        "Basic realm=\"swarmer\""
+    );
     let request = || Request::get("/v2/").header("x-forwarded-proto", "http");
     let wrong = request().header("authorization", basic("guess"));
-    assert_eq!(ask(&front, &stranger, wrong, "").await.status, StatusCode::UNAUTHORIZED);
-    let right = request().header("authorization", basic(TOKEN)).header("x-forwarded-for", "6.6.6.6");
+    assert_eq!(
+        ask(&front, &stranger, wrong, "").await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    let right = request()
+        .header("authorization", basic(TOKEN))
+        .header("x-forwarded-for", "6.6.6.6");
     let right = ask(&front, &stranger, right, "").await;
     assert_eq!(right.status, StatusCode::CREATED);
     let seen = right.body;
     assert!(seen.contains(r#""x-forwarded-proto": "https""#), "{seen}");
     assert!(seen.contains(r#""x-forwarded-for": "127.0.0.1""#), "{seen}");
-    assert!(!seen.contains("authorization"), "the token ends here: {seen}");
-    assert_eq!(ask(&front, &node, request(), "").await.status, StatusCode::CREATED);
-    assert_eq!(ask(&front, &node, Request::get("/metrics"), "").await.status, StatusCode::NOT_FOUND);
+    assert!(
+        !seen.contains("authorization"),
+        "the token ends here: {seen}"
+    );
+    assert_eq!(
+        ask(&front, &node, request(), "").await.status,
+        StatusCode::CREATED
+    );
+    assert_eq!(
+        ask(&front, &node, Request::get("/metrics"), "")
+            .await
+            .status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
 async fn a_front_that_can_not_tell_lends_a_stranger_nothing() {
     let (trust, folder) = (Trust::new(), tempfile::tempdir().unwrap());
     let socket = echo(folder.path(), Arc::default());
-    let host = serve(&trust, TestGate::new(true), Route::Here { sequencer: 42, socket }).await;
+    let host = serve(
+        &trust,
+        TestGate::new(true),
+        Route::Here {
+            sequencer: 42,
+            socket,
+        },
+    )
+    .await;
     let there = Route::There(Host {
         address: host.address,
         name: ServerName::try_from(NAME).unwrap(),
@@ -272,9 +358,19 @@ async fn a_front_that_can_not_tell_lends_a_stranger_nothing() {
         vouched.header("authorization", basic(token))
     };
     let wrong = ask(&worker, &stranger, get("guess"), "").await;
-    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED, "though the worker's own certificate is good");
-    assert_eq!(ask(&worker, &stranger, get(TOKEN), "").await.status, StatusCode::CREATED);
-    assert_eq!(ask(&host, &stranger, get("guess"), "").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        wrong.status,
+        StatusCode::UNAUTHORIZED,
+        "though the worker's own certificate is good"
+    );
+    assert_eq!(
+        ask(&worker, &stranger, get(TOKEN), "").await.status,
+        StatusCode::CREATED
+    );
+    assert_eq!(
+        ask(&host, &stranger, get("guess"), "").await.status,
+        StatusCode::UNAUTHORIZED
+    );
     let node = ask(&worker, &trust.client(true), Request::get("/v2/"), "").await;
     assert_eq!(node.status, StatusCode::CREATED);
 }
@@ -288,7 +384,10 @@ async fn a_request_waits_for_a_host_but_not_for_ever() {
     let get = || Request::get("/v2/");
     let (waited, ()) = tokio::join!(ask(&front, &tls, get(), ""), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        front.route.send_replace(Route::Here { sequencer: 42, socket });
+        front.route.send_replace(Route::Here {
+            sequencer: 42,
+            socket,
+        });
     });
     assert_eq!(waited.status, StatusCode::CREATED);
     front.route.send_replace(Route::Nowhere);
@@ -309,9 +408,23 @@ async fn a_blob_goes_through_any_front_to_the_real_program_and_back() {
     };
     let backend = Backend::start(settings, "secret".into());
     let mut state = backend.state();
-    let socket = state.wait_for(|state| state.up.is_some()).await.unwrap().up.clone().unwrap();
+    let socket = state
+        .wait_for(|state| state.up.is_some())
+        .await
+        .unwrap()
+        .up
+        .clone()
+        .unwrap();
     let gate = TestGate::new(true);
-    let host = serve(&trust, Arc::clone(&gate), Route::Here { sequencer: 42, socket }).await;
+    let host = serve(
+        &trust,
+        Arc::clone(&gate),
+        Route::Here {
+            sequencer: 42,
+            socket,
+        },
+    )
+    .await;
     let there = Route::There(Host {
         address: host.address,
         name: ServerName::try_from(NAME).unwrap(),
@@ -321,14 +434,25 @@ async fn a_blob_goes_through_any_front_to_the_real_program_and_back() {
     let begun = ask(&other, &tls, Request::post("/v2/app/blobs/uploads/"), "").await;
     assert_eq!(begun.status, StatusCode::ACCEPTED, "{}", begun.body);
     let place = begun.headers["location"].to_str().unwrap();
-    assert!(place.starts_with("/v2/app/"), "relative, whatever the front is called: {place}");
+    assert!(
+        place.starts_with("/v2/app/"),
+        "relative, whatever the front is called: {place}"
+    );
     let blob = "0123456789".repeat(100_000);
     let digest = ring::digest::digest(&ring::digest::SHA256, blob.as_bytes());
-    let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let put = Request::put(format!("{place}&digest=sha256:{digest}"));
     let stored = ask(&other, &tls, put, &blob).await;
     assert_eq!(stored.status, StatusCode::CREATED, "{}", stored.body);
-    assert_eq!(gate.confirmed.load(Ordering::SeqCst), 2, "both answers were confirmed on the host");
+    assert_eq!(
+        gate.confirmed.load(Ordering::SeqCst),
+        2,
+        "both answers were confirmed on the host"
+    );
     for front in [&host, &other] {
         let path = format!("/v2/app/blobs/sha256:{digest}");
         let read = ask(front, &tls, Request::get(&path), "").await;
