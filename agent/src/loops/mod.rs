@@ -10,7 +10,12 @@ pub mod autopilot;
 pub mod checks;
 pub mod leader;
 pub mod lease;
+pub mod registry;
+pub mod registry_front;
 pub mod services;
 pub mod session;
+pub mod swarm;
 
 mod probe;
+#[cfg(test)]
+mod test_leader;

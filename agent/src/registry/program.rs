@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::config::{self, Secret, SecretError, SecretSource};
+
 /// What the program is called: Debian's name, then upstream's.
 const NAMES: [&str; 2] = ["docker-registry", "registry"];
 /// Where it is looked for if `PATH` says nothing.
@@ -27,6 +29,41 @@ pub enum Storage {
     S3(BTreeMap<String, Value>),
 }
 
+impl Storage {
+    /// What the configuration says; `resolve` finds a secret where it says that it is.
+    pub fn from_config(
+        config: &config::Storage,
+        resolve: impl Fn(&SecretSource) -> Result<Secret, SecretError>,
+    ) -> Result<Self, SecretError> {
+        let s3 = match config {
+            config::Storage::Filesystem(folder) => return Ok(Self::Filesystem(folder.clone())),
+            config::Storage::S3(s3) => s3,
+        };
+        let mut settings: BTreeMap<String, Value> = [
+            ("bucket", json!(s3.bucket)),
+            ("region", json!(s3.region)),
+            ("encrypt", json!(s3.encrypt)),
+            ("skipverify", json!(s3.skipverify)),
+            ("forcepathstyle", json!(s3.forcepathstyle)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        let texts = [
+            ("regionendpoint", &s3.regionendpoint),
+            ("rootdirectory", &s3.rootdirectory),
+        ];
+        for (name, text) in texts {
+            settings.extend(text.as_ref().map(|text| (name.to_owned(), json!(text))));
+        }
+        for (name, source) in [("accesskey", &s3.accesskey), ("secretkey", &s3.secretkey)] {
+            if let Some(source) = source {
+                settings.insert(name.to_owned(), json!(resolve(source)?.expose()));
+            }
+        }
+        Ok(Self::S3(settings))
+    }
+}
+
 impl std::fmt::Debug for Storage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -39,8 +76,9 @@ impl std::fmt::Debug for Storage {
 /// How to run the program.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The program; `None`: `docker-registry` or `registry`, whichever is found first.
-    pub command: Option<PathBuf>,
+    /// The program, as a path or a name; `None`: `docker-registry` or `registry`, whichever is
+    /// found first.
+    pub command: Option<String>,
     /// Where images are kept.
     pub storage: Storage,
     /// `error`, `warn`, `info` or `debug`.
@@ -118,24 +156,26 @@ impl Eq for Socket {}
 impl Settings {
     /// The program's path.
     pub fn program(&self) -> Result<PathBuf, RegistryError> {
-        if let Some(command) = &self.command {
-            return is_program(command).then(|| command.clone()).ok_or_else(|| {
-                RegistryError::NoProgram {
-                    wanted: command.display().to_string(),
-                }
-            });
-        }
+        let names = self
+            .command
+            .as_deref()
+            .map_or(NAMES.to_vec(), |name| vec![name]);
         let path = std::env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
         let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-        let places = NAMES
+        // A path that is not relative replaces the folder that it is joined to.
+        let places = |name: &&str| {
+            folders
+                .iter()
+                .map(|folder| folder.join(name))
+                .collect::<Vec<_>>()
+        };
+        let found = names
             .iter()
-            .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-        places
-            .into_iter()
-            .find(|place| is_program(place))
-            .ok_or_else(|| RegistryError::NoProgram {
-                wanted: NAMES.join(" or "),
-            })
+            .flat_map(places)
+            .find(|place| is_program(place));
+        found.ok_or_else(|| RegistryError::NoProgram {
+            wanted: names.join(" or "),
+        })
     }
 
     /// Makes the folder, writes the configuration and removes what an earlier process left.
