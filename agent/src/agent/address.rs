@@ -33,7 +33,11 @@ pub(super) async fn wait_for(network: &AdminNetwork) -> Result<IpAddr, AgentErro
             .join(", ");
         if clock::now().saturating_duration_since(begun) >= PATIENCE {
             let (wanted, waited) = (network.to_string(), PATIENCE.as_secs());
-            return Err(AgentError::NoAddress { wanted, waited, found });
+            return Err(AgentError::NoAddress {
+                wanted,
+                waited,
+                found,
+            });
         }
         if !said {
             tracing::info!(%found, "waiting for an address in {network}");
@@ -45,15 +49,18 @@ pub(super) async fn wait_for(network: &AdminNetwork) -> Result<IpAddr, AgentErro
 
 fn host_addresses() -> Vec<(String, IpAddr)> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    interfaces.into_iter().map(|interface| (interface.name.clone(), interface.ip())).collect()
+    interfaces
+        .into_iter()
+        .map(|interface| (interface.name.clone(), interface.ip()))
+        .collect()
 }
 
 /// The address of a bridge of Docker's, where containers reach this node.
 pub(super) fn docker_bridges() -> Vec<if_addrs::Ifv4Addr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let bridges = interfaces.into_iter().filter(|interface| {
-        ["docker0", "docker_gwbridge"].contains(&interface.name.as_str())
-    });
+    let bridges = interfaces
+        .into_iter()
+        .filter(|interface| ["docker0", "docker_gwbridge"].contains(&interface.name.as_str()));
     bridges
         .filter_map(|interface| match interface.addr {
             if_addrs::IfAddr::V4(address) => Some(address),

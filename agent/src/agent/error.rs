@@ -34,7 +34,9 @@ pub enum AgentError {
     #[error("token: {0}")]
     Token(#[from] TokenError),
     /// A token for another role.
-    #[error("token: this is a {found} token, but role is {role}; run `swarmer token derive {role}` with the server token, or give this node role: {found}")]
+    #[error(
+        "token: this is a {found} token, but role is {role}; run `swarmer token derive {role}` with the server token, or give this node role: {found}"
+    )]
     TokenRole {
         /// The token's role.
         found: crate::model::Role,
@@ -48,7 +50,9 @@ pub enum AgentError {
     #[error("name: the host's name does not do ({0}); set `name`")]
     Name(#[from] NameError),
     /// A port.
-    #[error("cannot listen on {address} for {what}: {source}; is another agent running, or another program on that port? `ss -ltnp` shows it")]
+    #[error(
+        "cannot listen on {address} for {what}: {source}; is another agent running, or another program on that port? `ss -ltnp` shows it"
+    )]
     Bind {
         /// Where.
         address: SocketAddr,
@@ -78,7 +82,9 @@ pub enum AgentError {
     #[error(transparent)]
     Task(#[from] TaskFailure),
     /// The data folder belongs to another cluster than the config names.
-    #[error("the data folder {folder} belongs to a node of {found}, but the config says {wanted}; give this node another data_dir, or wipe this one")]
+    #[error(
+        "the data folder {folder} belongs to a node of {found}, but the config says {wanted}; give this node another data_dir, or wipe this one"
+    )]
     OtherCluster {
         /// The folder.
         folder: String,

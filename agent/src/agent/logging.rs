@@ -16,7 +16,9 @@ static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
     /// Not understood.
-    #[error("{0:?} is not a log filter: use error, warn, info, debug or trace, or swarmer::dns=debug,info")]
+    #[error(
+        "{0:?} is not a log filter: use error, warn, info, debug or trace, or swarmer::dns=debug,info"
+    )]
     Filter(String),
     /// Logging was not set up by us.
     #[error("this process's log level can't be changed")]
@@ -32,11 +34,26 @@ pub fn set_up(log: &Log) {
         LogFormat::Auto => std::io::stderr().is_terminal(),
     };
     let (plain, json) = if text {
-        (Some(fmt::layer().with_writer(std::io::stderr).with_target(false)), None)
+        (
+            Some(fmt::layer().with_writer(std::io::stderr).with_target(false)),
+            None,
+        )
     } else {
-        (None, Some(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)))
+        (
+            None,
+            Some(
+                fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_writer(std::io::stderr),
+            ),
+        )
     };
-    let done = tracing_subscriber::registry().with(filter).with(plain).with(json).try_init();
+    let done = tracing_subscriber::registry()
+        .with(filter)
+        .with(plain)
+        .with(json)
+        .try_init();
     if done.is_ok() {
         let _ = FILTER.set(handle);
     }
@@ -45,7 +62,9 @@ pub fn set_up(log: &Log) {
 /// Ours at the level; libraries only when they complain. Raft's own lines at `info` are many.
 fn filter_for(level: &str) -> EnvFilter {
     let directives = match level {
-        "debug" | "trace" => format!("{level},openraft=info,hyper=info,rustls=info,bollard=info,h2=info"),
+        "debug" | "trace" => {
+            format!("{level},openraft=info,hyper=info,rustls=info,bollard=info,h2=info")
+        }
         _ => format!("{level},openraft=error"),
     };
     EnvFilter::new(directives)
@@ -63,5 +82,7 @@ pub fn change(filter: Option<&str>) -> Result<String, FilterError> {
         };
         handle.reload(new).map_err(|_| FilterError::Fixed)?;
     }
-    handle.with_current(ToString::to_string).map_err(|_| FilterError::Fixed)
+    handle
+        .with_current(ToString::to_string)
+        .map_err(|_| FilterError::Fixed)
 }

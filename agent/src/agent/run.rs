@@ -1,5 +1,6 @@
 //! The agent from start to end, in order.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::member::{self, Doors, Joined};
+use super::operations::Acts;
 use super::{AgentError, address, resolv};
 use crate::cluster::door::Door;
 use crate::cluster::me::Me;
@@ -20,20 +22,25 @@ use crate::decide::lease::Timing;
 use crate::discover::{Source, Sources};
 use crate::disk::DataDir;
 use crate::dns::{Dns, DnsConfig, DnsStats};
-use crate::model::{BootId, Name, Ports, Role};
+use crate::http::{self, Api, Identity, Operations, Parts};
+use crate::model::{BootId, Name, NodeRow, Ports, Role};
 use crate::pki::{NodeKey, Token, Validity, random, tls};
-use crate::store::Store;
+use crate::rpc;
+use crate::store::{LocalServices, Store};
 use crate::task::{Shutdown, Tasks, clock};
-use crate::{http, rpc};
 
-const KEY: &str = "node.key";
+/// The socket on which root is an operator.
+const SOCKET: &str = "swarmer.sock";
 const PRIVATE: u32 = 0o600;
 /// Everything that runs gets this long to finish.
 const DRAIN: Duration = Duration::from_secs(8);
 
 /// Runs the agent until a signal, a leave, or the failure of a critical part.
 pub async fn run(config: Config) -> Result<(), AgentError> {
-    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    config
+        .warnings
+        .iter()
+        .for_each(|warning| tracing::warn!("{warning}"));
     let token = token(&config)?;
     let address = address::wait_for(&config.admin_network).await?;
     let disk = DataDir::open(config.data_dir.clone())?;
@@ -49,15 +56,42 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let tasks = Tasks::new(shutdown.clone());
     let store = Store::new(me.role == Role::Server);
     let dns_stats = Arc::new(DnsStats::default());
-    let dns = Dns::bind(dns_config(&config, &me, &disk)?, Arc::clone(&store), Arc::clone(&dns_stats))?;
+    let dns = Dns::bind(
+        dns_config(&config, &me, &disk)?,
+        Arc::clone(&store),
+        Arc::clone(&dns_stats),
+    )?;
     tasks.critical("dns", dns.serve(shutdown.clone()));
     stop_on_signals(&tasks)?;
+    let local = LocalServices::open(node_row(&me), Some(disk.clone()))?;
+    let acts = Acts::new(Arc::clone(&store));
+    let api = api(&me, &store, &local, &acts, dns_stats);
+    for listener in bound.http {
+        tasks.critical(
+            "http",
+            http::serve_plain(listener, Arc::clone(&api), shutdown.clone()),
+        );
+    }
+    let socket = disk.path(SOCKET);
+    let socket = http::bind_unix(&socket).map_err(|source| AgentError::Socket {
+        path: socket.display().to_string(),
+        source,
+    })?;
+    tasks.critical(
+        "socket",
+        http::serve_unix(socket, Arc::clone(&api), shutdown.clone()),
+    );
 
     // Who we are to others, from the first connection on.
     let door = Arc::new(Door::default());
     let certificates = tls::CertStore::empty();
     let pick = member::pick_config(&me, &certificates)?;
-    let serving = rpc::serve(bound.rpc, pick, Arc::clone(&door) as Arc<dyn rpc::Handler>, shutdown.clone());
+    let serving = rpc::serve(
+        bound.rpc,
+        pick,
+        Arc::clone(&door) as Arc<dyn rpc::Handler>,
+        shutdown.clone(),
+    );
     tasks.critical("rpc", serving);
 
     let sources = sources(&config);
@@ -67,8 +101,25 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     };
     let result = match entered {
         Ok(Some(papers)) => {
-            let doors = Doors { door, certificates, http: bound.http, https: bound.https, registry: bound.registry };
-            let joined = Joined { config, me, disk, token, sources, papers, store, dns_stats };
+            let (https, registry) = (bound.https, bound.registry);
+            let doors = Doors {
+                door,
+                certificates,
+                https,
+                registry,
+            };
+            let joined = Joined {
+                config,
+                me,
+                disk,
+                token,
+                sources,
+                papers,
+                store,
+                local,
+                acts,
+                api,
+            };
             member::run(joined, doors, &tasks).await
         }
         Ok(None) => Ok(()),
@@ -92,6 +143,13 @@ async fn enter(
     shutdown: &Shutdown,
 ) -> Result<Option<Papers>, AgentError> {
     if let Some(mut papers) = papers::load(disk)? {
+        if papers.place != (me.stack.clone(), me.dc.clone()) {
+            return Err(AgentError::OtherCluster {
+                folder: disk.root().display().to_string(),
+                found: format!("{}.{}", papers.place.1, papers.place.0),
+                wanted: format!("{}.{}", me.dc, me.stack),
+            });
+        }
         let fine = Validity::of_pem(&papers.certificate)?.holds(clock::wall());
         if fine {
             return Ok(Some(papers));
@@ -120,11 +178,60 @@ async fn enter(
         Ok(papers) => Ok(Some(papers)),
         Err(NurseryError::Stopped) => Ok(None),
         Err(NurseryError::Reborn(cluster)) => {
-            disk.forget_node()?;
+            papers::forget(disk)?;
             Err(NurseryError::Reborn(cluster).into())
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn node_row(me: &Me) -> NodeRow {
+    NodeRow {
+        id: me.id,
+        name: me.name.to_string(),
+        address: me.address.to_string(),
+        tagged_addresses: BTreeMap::from([
+            ("lan".to_owned(), me.address.to_string()),
+            (
+                if me.address.is_ipv4() {
+                    "lan_ipv4"
+                } else {
+                    "lan_ipv6"
+                }
+                .to_owned(),
+                me.address.to_string(),
+            ),
+        ]),
+        meta: me.meta.clone(),
+        owner: Some(me.id),
+        create_index: 0,
+        modify_index: 0,
+    }
+}
+
+fn api(
+    me: &Me,
+    store: &Arc<Store>,
+    local: &Arc<LocalServices>,
+    acts: &Arc<Acts>,
+    dns: Arc<DnsStats>,
+) -> Arc<Api> {
+    Api::new(Parts {
+        identity: Identity {
+            id: me.id,
+            name: me.name.clone(),
+            role: me.role,
+            address: me.address,
+            ports: me.ports,
+            stack: me.stack.clone(),
+            dc: me.dc.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        store: Arc::clone(store),
+        local: Arc::clone(local),
+        operations: Arc::clone(acts) as Arc<dyn Operations>,
+        metrics: vec![Box::new(move |text| dns.append(text))],
+    })
 }
 
 fn token(config: &Config) -> Result<Token, AgentError> {
@@ -134,17 +241,20 @@ fn token(config: &Config) -> Result<Token, AgentError> {
     )?;
     let token: Token = secret.expose().parse()?;
     if token.role() != config.role {
-        return Err(AgentError::TokenRole { found: token.role(), role: config.role });
+        return Err(AgentError::TokenRole {
+            found: token.role(),
+            role: config.role,
+        });
     }
     Ok(token)
 }
 
 fn me(config: &Config, disk: &DataDir, address: IpAddr) -> Result<Me, AgentError> {
-    let key = match disk.read(KEY)? {
+    let key = match disk.read(papers::NODE_KEY)? {
         Some(der) => NodeKey::from_der(&der)?,
         None => {
             let key = NodeKey::generate()?;
-            disk.write_atomic(KEY, key.der(), PRIVATE)?;
+            disk.write_atomic(papers::NODE_KEY, key.der(), PRIVATE)?;
             key
         }
     };
@@ -192,7 +302,10 @@ fn host_name() -> Result<Name, AgentError> {
 fn sources(config: &Config) -> Sources {
     let list = config.join.iter().filter_map(|source| match source {
         JoinSource::Address(address) => Some(Source::Address(*address)),
-        JoinSource::Dns { host, port } => Some(Source::Dns { host: host.clone(), port: *port }),
+        JoinSource::Dns { host, port } => Some(Source::Dns {
+            host: host.clone(),
+            port: *port,
+        }),
         // Refused by the config's reader: this version knows no provider.
         JoinSource::Provider { .. } => None,
     });
@@ -210,11 +323,21 @@ struct Bound {
 async fn bind(config: &Config, me: &Me) -> Result<Bound, AgentError> {
     let listen = async |what: &'static str, ip: IpAddr, port: u16| {
         let address = SocketAddr::new(ip, port);
-        http::listen(address).map_err(|source| AgentError::Bind { address, what, source })
+        TcpListener::bind(address)
+            .await
+            .map_err(|source| AgentError::Bind {
+                address,
+                what,
+                source,
+            })
     };
     let mut http = Vec::new();
     // Plain HTTP stays on the host: loopback, or the admin address where that is one.
-    let plain = if me.address.is_loopback() { me.address } else { Ipv4Addr::LOCALHOST.into() };
+    let plain = if me.address.is_loopback() {
+        me.address
+    } else {
+        Ipv4Addr::LOCALHOST.into()
+    };
     http.push(listen("HTTP", plain, me.ports.http).await?);
     if config.docker.enabled && !me.address.is_loopback() {
         for bridge in address::docker_bridges() {
@@ -266,18 +389,28 @@ fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, Age
 /// Whose queries are passed on: the admin network's, loopback's, Docker's.
 fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr]) -> Vec<IpNet> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let admin = interfaces.iter().filter_map(|interface| match &interface.addr {
-        if_addrs::IfAddr::V4(v4) if IpAddr::V4(v4.ip) == address => Some((v4.ip.into(), v4.prefixlen)),
-        if_addrs::IfAddr::V6(v6) if IpAddr::V6(v6.ip) == address => Some((v6.ip.into(), v6.prefixlen)),
-        _ => None,
-    });
-    let docker = bridges.iter().map(|bridge| (IpAddr::V4(bridge.ip), bridge.prefixlen));
+    let admin = interfaces
+        .iter()
+        .filter_map(|interface| match &interface.addr {
+            if_addrs::IfAddr::V4(v4) if IpAddr::V4(v4.ip) == address => {
+                Some((v4.ip.into(), v4.prefixlen))
+            }
+            if_addrs::IfAddr::V6(v6) if IpAddr::V6(v6.ip) == address => {
+                Some((v6.ip.into(), v6.prefixlen))
+            }
+            _ => None,
+        });
+    let docker = bridges
+        .iter()
+        .map(|bridge| (IpAddr::V4(bridge.ip), bridge.prefixlen));
     let loopback = [
         (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
         (IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),
     ];
     let nets = admin.chain(docker).chain(loopback);
-    nets.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok()).map(|net| net.trunc()).collect()
+    nets.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok())
+        .map(|net| net.trunc())
+        .collect()
 }
 
 fn stop_on_signals(tasks: &Tasks) -> Result<(), AgentError> {

@@ -86,7 +86,10 @@ impl Renewal {
     /// How long until half of the life is over; `None`: now.
     fn due(&self) -> Result<Option<Duration>, PkiError> {
         let half = Validity::of_pem(&self.papers.certificate)?.half_life();
-        Ok(half.duration_since(clock::wall()).ok().filter(|wait| !wait.is_zero()))
+        Ok(half
+            .duration_since(clock::wall())
+            .ok()
+            .filter(|wait| !wait.is_zero()))
     }
 
     async fn renew(&mut self, shutdown: &Shutdown) -> Result<(), RenewalError> {
@@ -98,7 +101,8 @@ impl Renewal {
         };
         self.papers.certificate = certificate;
         papers::keep(&self.disk, &self.papers)?;
-        self.certificates.replace(&self.papers.certificate, &self.me.key)?;
+        self.certificates
+            .replace(&self.papers.certificate, &self.me.key)?;
         self.peers.forget_all();
         tracing::info!("renewed this node's certificate");
         Ok(())
@@ -117,7 +121,9 @@ impl Renewal {
         let expired = Validity::of_pem(&self.papers.certificate)?.is_over(clock::wall());
         if let (true, Some(token)) = (expired, &self.token) {
             let joined = worker_join::join(&self.me, token, &self.sources, shutdown).await?;
-            return joined.map(|papers| papers.certificate).ok_or(RenewalError::Nobody);
+            return joined
+                .map(|papers| papers.certificate)
+                .ok_or(RenewalError::Nobody);
         }
         Err(RenewalError::Nobody)
     }

@@ -15,7 +15,9 @@ pub fn plan<'a>(
 ) -> Vec<SessionId> {
     sessions
         .filter(|session| {
-            let (Some(ttl), Some(at)) = (session.ttl, renewed.get(&session.id)) else { return false };
+            let (Some(ttl), Some(at)) = (session.ttl, renewed.get(&session.id)) else {
+                return false;
+            };
             now.saturating_sub(*at) >= ttl * 2
         })
         .map(|session| session.id)
@@ -43,7 +45,9 @@ mod tests {
             modify_index: 1,
         };
         let sessions = [session(1, Some(10)), session(2, None), session(3, Some(30))];
-        let renewed = (1..=3).map(|id| (SessionId::from_u128(id), Duration::from_secs(100))).collect();
+        let renewed = (1..=3)
+            .map(|id| (SessionId::from_u128(id), Duration::from_secs(100)))
+            .collect();
         let at = |secs| plan(sessions.iter(), &renewed, Duration::from_secs(secs));
         assert!(at(119).is_empty());
         assert_eq!(at(120), [SessionId::from_u128(1)]);

@@ -1,12 +1,12 @@
 //! Who may be named. Pure.
 
-use crate::model::{CheckStatus, MemberStatus, NodeRow, SERF_HEALTH};
+use crate::model::{CheckStatus, NodeRow, SERF_HEALTH};
 use crate::state::{Instance, State};
 
 /// How an instance stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// A check of it or of its node is critical, or its node is gone: it is not named.
+    /// A check of it or of its node is critical: it is not named.
     Hidden,
     /// A check warns.
     Warning,
@@ -14,12 +14,9 @@ pub(super) enum Standing {
     Passing,
 }
 
-/// How `instance` stands: any critical check on the node or on the instance itself hides it,
-/// maintenance included (it is a critical check).
-pub(super) fn standing(state: &State, instance: &Instance) -> Standing {
-    if !reachable(state, &instance.node) {
-        return Standing::Hidden;
-    }
+/// How `instance` stands: any critical check on the node or on the instance itself hides it; a
+/// lapsed lease (`serfHealth`) and maintenance are such checks too.
+pub(super) fn standing(instance: &Instance) -> Standing {
     match instance.checks.iter().map(|check| check.status).max() {
         Some(CheckStatus::Critical) => Standing::Hidden,
         Some(CheckStatus::Warning) => Standing::Warning,
@@ -27,14 +24,9 @@ pub(super) fn standing(state: &State, instance: &Instance) -> Standing {
     }
 }
 
-/// Whether the node itself may be named: it is not known to be dead. Its other checks don't count.
+/// Whether the node itself may be named: it is not known to be dead. Its other checks don't
+/// count; a full disk does not make it unreachable.
 pub(super) fn alive(state: &State, node: &NodeRow) -> bool {
     let lease = state.catalog().check(&node.name, SERF_HEALTH);
-    reachable(state, node) && lease.is_none_or(|check| check.status != CheckStatus::Critical)
-}
-
-/// A row without a member behind it was put there from outside, and nobody's lease speaks for it.
-fn reachable(state: &State, node: &NodeRow) -> bool {
-    let member = node.owner.and_then(|owner| state.member(owner));
-    member.is_none_or(|member| member.status == MemberStatus::Alive)
+    lease.is_none_or(|check| check.status != CheckStatus::Critical)
 }

@@ -77,6 +77,19 @@ impl DnsStats {
         rows.map(read).to_vec()
     }
 
+    /// Appends the counters in Prometheus' text format.
+    pub fn append(&self, out: &mut String) {
+        let mut family = "";
+        for Counter { name, label, count } in self.counters() {
+            if name != family {
+                family = name;
+                out.push_str(&format!("# TYPE {name} counter\n"));
+            }
+            let label = label.map(|(key, value)| format!("{{{key}=\"{value}\"}}"));
+            out.push_str(&format!("{name}{} {count}\n", label.unwrap_or_default()));
+        }
+    }
+
     pub(super) fn asked(&self, transport: Transport) {
         one(match transport {
             Transport::Udp => &self.udp,
@@ -124,4 +137,26 @@ impl DnsStats {
 
 fn one(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_family_is_declared_once_before_its_lines() {
+        let stats = DnsStats::default();
+        stats.asked(Transport::Tcp);
+        stats.answered(ResponseCode::NXDomain);
+        let mut text = String::new();
+        stats.append(&mut text);
+        let start = "# TYPE swarmer_dns_queries_total counter\n\
+             swarmer_dns_queries_total{transport=\"udp\"} 0\n\
+             swarmer_dns_queries_total{transport=\"tcp\"} 1\n\
+             # TYPE swarmer_dns_answers_total counter\n";
+        assert!(text.starts_with(start), "{text}");
+        assert!(text.contains("{rcode=\"NXDOMAIN\"} 1\n"), "{text}");
+        assert!(text.contains("\nswarmer_dns_forwarded_total 0\n"), "{text}");
+        assert_eq!(text.matches("# TYPE").count(), 7, "{text}");
+    }
 }

@@ -114,6 +114,8 @@ type Waiting = FuturesUnordered<BoxFuture<'static, Option<Vec<u8>>>>;
 
 impl Connection {
     async fn serve(mut self) -> io::Result<()> {
+        // Answers to pipelined queries must not wait for the client's acknowledgements.
+        self.stream.set_nodelay(true)?;
         let mut waiting = Waiting::new();
         let mut closing = false;
         loop {

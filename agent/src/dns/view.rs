@@ -103,7 +103,7 @@ impl View<'_> {
             .into_iter()
             .filter(tagged)
             .map(|instance| {
-                let standing = standing(self.state, &instance);
+                let standing = standing(&instance);
                 (instance, standing)
             })
             .filter(|(_, standing)| *standing != Standing::Hidden)

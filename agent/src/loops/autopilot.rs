@@ -27,7 +27,12 @@ struct Autopilot {
 pub async fn run(hands: LeaderHands, genesis: Option<Genesis>, shutdown: Shutdown) {
     let members = hands.store.watch(vec![Topic::Members]);
     let view = hands.raft.watch();
-    let round = Autopilot { hands, genesis, members, view };
+    let round = Autopilot {
+        hands,
+        genesis,
+        members,
+        view,
+    };
     Looper::new("autopilot", TICK, &shutdown).run(round).await;
 }
 
@@ -48,7 +53,9 @@ impl Round for Autopilot {
         let state = self.hands.store.state();
         let Some(cluster) = state.cluster() else {
             if let Some(genesis) = self.genesis.clone() {
-                self.hands.propose(Op::InitCluster(Box::new(genesis))).await?;
+                self.hands
+                    .propose(Op::InitCluster(Box::new(genesis)))
+                    .await?;
                 tracing::info!("the cluster has begun");
             }
             return Ok(Next::OnTick);
@@ -57,7 +64,10 @@ impl Round for Autopilot {
         if view.changing {
             return Ok(Next::OnTick);
         }
-        let members = state.members().map(|member| (member.id, (**member).clone())).collect();
+        let members = state
+            .members()
+            .map(|member| (member.id, (**member).clone()))
+            .collect();
         let behind = behind(&view);
         let step = plan(&View {
             leader: self.hands.raft.id(),
@@ -82,7 +92,10 @@ impl Autopilot {
         match step {
             Step::AddLearner(id) => {
                 if let Some(member) = members.get(&id) {
-                    let peer = Peer { rpc: member.rpc(), name: member.name.to_string() };
+                    let peer = Peer {
+                        rpc: member.rpc(),
+                        name: member.name.to_string(),
+                    };
                     raft.add_learner(id, peer).await?;
                 }
             }
@@ -95,5 +108,8 @@ impl Autopilot {
 }
 
 fn behind(view: &RaftView) -> BTreeMap<NodeId, u64> {
-    view.matched.iter().map(|(id, index)| (*id, view.last_log.saturating_sub(*index))).collect()
+    view.matched
+        .iter()
+        .map(|(id, index)| (*id, view.last_log.saturating_sub(*index)))
+        .collect()
 }

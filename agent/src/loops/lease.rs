@@ -24,7 +24,12 @@ struct Leases {
 /// Runs until `shutdown`.
 pub async fn run(hands: LeaderHands, timing: Timing, shutdown: Shutdown) {
     let view = hands.raft.watch();
-    let round = Leases { hands, timing, leading: None, view };
+    let round = Leases {
+        hands,
+        timing,
+        leading: None,
+        view,
+    };
     Looper::new("leases", TICK, &shutdown).run(round).await;
 }
 
@@ -55,12 +60,13 @@ impl Round for Leases {
             let events = table.plan(now, &self.timing, members());
             (events, table.to_reap(now, &self.timing, members()))
         });
+        let hands = &self.hands;
         let proposals = events.into_iter().map(|(node, boot, event)| async move {
             if event != LeaseEvent::Held {
                 tracing::info!(%node, ?event, "lease");
             }
-            let done = self.hands.propose(Op::Lease { node, boot, event }).await;
-            self.hands.memory.with_table(|table, _| table.settle(node));
+            let done = hands.propose(Op::Lease { node, boot, event }).await;
+            hands.memory.with_table(|table, _| table.settle(node));
             done
         });
         let done: Vec<_> = join_all(proposals).await;

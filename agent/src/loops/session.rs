@@ -16,7 +16,9 @@ struct Sessions {
 
 /// Runs until `shutdown`.
 pub async fn run(hands: LeaderHands, shutdown: Shutdown) {
-    Looper::new("sessions", TICK, &shutdown).run(Sessions { hands }).await;
+    Looper::new("sessions", TICK, &shutdown)
+        .run(Sessions { hands })
+        .await;
 }
 
 impl Round for Sessions {
@@ -31,11 +33,19 @@ impl Round for Sessions {
             return Ok(Next::OnTick);
         }
         let state = self.hands.store.state();
-        let alive: BTreeSet<_> =
-            state.sessions().iter().filter(|s| s.ttl.is_some()).map(|s| s.id).collect();
+        let alive: BTreeSet<_> = state
+            .sessions()
+            .iter()
+            .filter(|s| s.ttl.is_some())
+            .map(|s| s.id)
+            .collect();
         let renewed = self.hands.memory.renewals(&alive);
         let now = self.hands.memory.now();
-        let over = plan(state.sessions().iter().map(|session| &**session), &renewed, now);
+        let over = plan(
+            state.sessions().iter().map(|session| &**session),
+            &renewed,
+            now,
+        );
         if !over.is_empty() {
             tracing::info!(sessions = over.len(), "sessions expired");
             self.hands.propose(Op::SessionsExpire(over)).await?;

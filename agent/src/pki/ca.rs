@@ -48,11 +48,19 @@ pub struct Ca {
 
 impl Ca {
     /// A new one, for ten years.
-    pub fn generate(cluster: ClusterId, stack: &Name, dc: &Name, now: SystemTime) -> Result<Self, PkiError> {
+    pub fn generate(
+        cluster: ClusterId,
+        stack: &Name,
+        dc: &Name,
+        now: SystemTime,
+    ) -> Result<Self, PkiError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, format!("swarmer {dc}.{stack} {cluster}"));
+        params.distinguished_name.push(
+            DnType::CommonName,
+            format!("swarmer {dc}.{stack} {cluster}"),
+        );
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.not_before = at(now - BACKDATED);
@@ -66,7 +74,10 @@ impl Ca {
     pub fn from_parts(cert_pem: &str, key: &[u8]) -> Result<Self, PkiError> {
         let der = PrivatePkcs8KeyDer::from(key.to_vec());
         let key = KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_ECDSA_P256_SHA256)?;
-        Ok(Self { cert_pem: cert_pem.to_owned(), key })
+        Ok(Self {
+            cert_pem: cert_pem.to_owned(),
+            key,
+        })
     }
 
     /// Its certificate.
@@ -92,13 +103,18 @@ impl Ca {
         let mut request = CertificateSigningRequestParams::from_der(&csr.request())?;
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, subject.name.as_str());
+        params
+            .distinguished_name
+            .push(DnType::CommonName, subject.name.as_str());
         params.subject_alt_names = names(subject)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = match subject.role {
             Role::Operator => vec![ExtendedKeyUsagePurpose::ClientAuth],
             Role::Server | Role::Worker => {
-                vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth]
+                vec![
+                    ExtendedKeyUsagePurpose::ServerAuth,
+                    ExtendedKeyUsagePurpose::ClientAuth,
+                ]
             }
         };
         params.not_before = at(now - BACKDATED);
@@ -112,7 +128,15 @@ impl Ca {
 }
 
 fn names(subject: &Subject) -> Result<Vec<SanType>, PkiError> {
-    let Subject { cluster, node, role, name, stack, dc, address } = subject;
+    let Subject {
+        cluster,
+        node,
+        role,
+        name,
+        stack,
+        dc,
+        address,
+    } = subject;
     let uri = PeerIdentity::uri(*cluster, *role, *node);
     let mut names = vec![SanType::URI(uri.try_into()?)];
     if *role == Role::Operator {

@@ -30,7 +30,9 @@ pub struct NodeKey {
 impl NodeKey {
     /// A new one.
     pub fn generate() -> Result<Self, PkiError> {
-        Ok(Self { pair: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)? })
+        Ok(Self {
+            pair: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
+        })
     }
 
     /// From PKCS#8 DER.
@@ -80,7 +82,9 @@ impl Csr {
     /// For `key`, naming `name`.
     pub fn new(key: &NodeKey, name: &str) -> Result<Self, PkiError> {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
         let request = params.serialize_request(&key.pair)?;
         Self::from_der(request.der())
     }
@@ -90,9 +94,14 @@ impl Csr {
         let failed = unreadable("the certificate request");
         let (_, request) =
             X509CertificationRequest::from_der(der).map_err(|error| failed(error.to_string()))?;
-        request.verify_signature().map_err(|_| failed("its signature is wrong".into()))?;
+        request
+            .verify_signature()
+            .map_err(|_| failed("its signature is wrong".into()))?;
         let spki = request.certification_request_info.subject_pki.raw;
-        Ok(Self { der: der.to_vec(), key: spki_fingerprint(spki) })
+        Ok(Self {
+            der: der.to_vec(),
+            key: spki_fingerprint(spki),
+        })
     }
 
     /// As it came.
@@ -159,13 +168,27 @@ impl PeerIdentity {
         });
         let uri = uri.ok_or_else(|| failed("it is not one of a swarmer cluster".into()))?;
         let mut parts = uri.split('/');
-        let mut next = || parts.next().ok_or_else(|| failed("its URI is cut short".into()));
-        let cluster = next()?.parse().map_err(|_| failed("its cluster is no UUID".into()))?;
+        let mut next = || {
+            parts
+                .next()
+                .ok_or_else(|| failed("its URI is cut short".into()))
+        };
+        let cluster = next()?
+            .parse()
+            .map_err(|_| failed("its cluster is no UUID".into()))?;
         let role = next()?.parse().map_err(&failed)?;
-        let node = next()?.parse().map_err(|_| failed("its node is no UUID".into()))?;
+        let node = next()?
+            .parse()
+            .map_err(|_| failed("its node is no UUID".into()))?;
         let key = spki_fingerprint(certificate.public_key().raw);
         let not_after = time_of(certificate.validity().not_after.timestamp());
-        Ok(Self { cluster, role, node, key, not_after })
+        Ok(Self {
+            cluster,
+            role,
+            node,
+            key,
+            not_after,
+        })
     }
 }
 

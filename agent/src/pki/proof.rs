@@ -24,7 +24,18 @@ impl ProofKey {
 
     /// The one with these bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PkiError> {
-        bytes.try_into().map(Self).map_err(|_| PkiError::Proof("its key has not 32 bytes"))
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| PkiError::Proof("its key has not 32 bytes"))
+    }
+
+    /// Whether it is the same key; takes the same time whatever the answer.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let other = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &other.0), JOINER);
+        hmac::verify(&key, JOINER, other.as_ref()).is_ok()
     }
 
     /// Its bytes, to be sealed.
@@ -72,7 +83,10 @@ impl JoinKey {
 fn fingerprint(public: &[u8]) -> [u8; 16] {
     let sum = digest(&SHA256, public);
     let mut first = [0; 16];
-    first.iter_mut().zip(sum.as_ref()).for_each(|(to, from)| *to = *from);
+    first
+        .iter_mut()
+        .zip(sum.as_ref())
+        .for_each(|(to, from)| *to = *from);
     first
 }
 
@@ -97,8 +111,15 @@ impl Binding {
     fn bytes(&self, side: &[u8]) -> Vec<u8> {
         let role = self.role.as_str().as_bytes();
         let version = self.version.to_be_bytes();
-        let parts: [&[u8]; 7] =
-            [side, &version, role, &self.token.0, &self.exporter, &self.csr_hash, self.name.as_bytes()];
+        let parts: [&[u8]; 7] = [
+            side,
+            &version,
+            role,
+            &self.token.0,
+            &self.exporter,
+            &self.csr_hash,
+            self.name.as_bytes(),
+        ];
         let mut bytes = Vec::new();
         for part in parts {
             // Lengths keep two parts from passing for two others.
@@ -110,12 +131,19 @@ impl Binding {
 }
 
 fn mac(key: &ProofKey, side: &[u8], binding: &Binding) -> hmac::Tag {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key.0), &binding.bytes(side))
+    hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, &key.0),
+        &binding.bytes(side),
+    )
 }
 
 fn verify(key: &ProofKey, side: &[u8], binding: &Binding, tag: &[u8]) -> Result<(), PkiError> {
-    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &key.0), &binding.bytes(side), tag)
-        .map_err(|_| PkiError::Proof("the other side does not know the token's secret"))
+    hmac::verify(
+        &hmac::Key::new(hmac::HMAC_SHA256, &key.0),
+        &binding.bytes(side),
+        tag,
+    )
+    .map_err(|_| PkiError::Proof("the other side does not know the token's secret"))
 }
 
 /// The server's side.
@@ -154,7 +182,9 @@ pub fn verify_join_signature(
     signature: &[u8],
 ) -> Result<(), PkiError> {
     if fingerprint(public) != *expected {
-        return Err(PkiError::Proof("its join key is not the one that the token names"));
+        return Err(PkiError::Proof(
+            "its join key is not the one that the token names",
+        ));
     }
     UnparsedPublicKey::new(&ED25519, public)
         .verify(&binding.bytes(SIGNED), signature)
@@ -183,7 +213,10 @@ mod tests {
         let (key, binding) = (token.proof_key(), binding(&token));
         let servers = server_mac(&key, &binding);
         assert!(verify_server_mac(&key, &binding, &servers).is_ok());
-        assert!(verify_joiner_mac(&key, &binding, &servers).is_err(), "an echo");
+        assert!(
+            verify_joiner_mac(&key, &binding, &servers).is_err(),
+            "an echo"
+        );
         let changes: [fn(&mut Binding); 6] = [
             |b| b.exporter[0] ^= 1,
             |b| b.version = 2,
@@ -197,7 +230,9 @@ mod tests {
             change(&mut other);
             assert!(verify_server_mac(&key, &other, &servers).is_err());
         }
-        assert!(verify_server_mac(&Token::generate_server().proof_key(), &binding, &servers).is_err());
+        assert!(
+            verify_server_mac(&Token::generate_server().proof_key(), &binding, &servers).is_err()
+        );
     }
 
     #[test]
@@ -216,6 +251,9 @@ mod tests {
         assert!(verify_join_signature(&expected, real.public(), &binding, &forged).is_err());
         let mut elsewhere = binding;
         elsewhere.exporter[3] ^= 1;
-        assert!(verify_join_signature(&expected, real.public(), &elsewhere, &signed).is_err(), "relayed");
+        assert!(
+            verify_join_signature(&expected, real.public(), &elsewhere, &signed).is_err(),
+            "relayed"
+        );
     }
 }

@@ -16,7 +16,9 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 /// For identities: an RFC 9562 version 4 UUID as a number.
 #[must_use]
 pub fn number() -> u128 {
-    uuid::Builder::from_random_bytes(bytes()).into_uuid().as_u128()
+    uuid::Builder::from_random_bytes(bytes())
+        .into_uuid()
+        .as_u128()
 }
 
 /// For a process.

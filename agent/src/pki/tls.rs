@@ -7,7 +7,9 @@ use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SignatureScheme};
@@ -33,7 +35,10 @@ fn certified(cert_pem: &str, key: &NodeKey) -> Result<Arc<CertifiedKey>, PkiErro
 fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, PkiError> {
     CertificateDer::pem_slice_iter(pem.as_bytes())
         .collect::<Result<_, _>>()
-        .map_err(|error| PkiError::Unreadable { what: "the certificate", why: error.to_string() })
+        .map_err(|error| PkiError::Unreadable {
+            what: "the certificate",
+            why: error.to_string(),
+        })
 }
 
 /// Trusts the certificates in `ca_pem`.
@@ -78,11 +83,17 @@ impl CertStore {
     /// The trusted CA.
     #[must_use]
     pub fn roots(&self) -> Option<Arc<RootCertStore>> {
-        self.ca.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.ca
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn present(&self) -> Option<Arc<CertifiedKey>> {
-        self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.present
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -112,7 +123,9 @@ fn without_resumption(mut config: ServerConfig) -> ServerConfig {
 
 /// The RPC port, for members: their certificate is required.
 pub fn rpc_server_config(certificates: Arc<CertStore>) -> Result<Arc<ServerConfig>, PkiError> {
-    let roots = certificates.roots().ok_or(PkiError::Proof("no CA is trusted yet"))?;
+    let roots = certificates
+        .roots()
+        .ok_or(PkiError::Proof("no CA is trusted yet"))?;
     let clients = WebPkiClientVerifier::builder_with_provider(roots, provider())
         .build()
         .map_err(|error| rustls::Error::General(error.to_string()))?;
@@ -129,7 +142,9 @@ pub fn rpc_server_config(certificates: Arc<CertStore>) -> Result<Arc<ServerConfi
 /// The RPC port, for those who join: no certificate; ours is signed by nobody but ourselves.
 pub fn join_server_config(key: &NodeKey) -> Result<Arc<ServerConfig>, PkiError> {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "swarmer join");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "swarmer join");
     let pem = params.self_signed(key.pair())?.pem();
     let own = CertStore::empty();
     own.replace(&pem, key)?;
@@ -145,8 +160,13 @@ pub fn join_server_config(key: &NodeKey) -> Result<Arc<ServerConfig>, PkiError> 
 
 /// To other members: ours is shown, theirs must be a server's by our CA.
 pub fn rpc_client_config(certificates: Arc<CertStore>) -> Result<Arc<ClientConfig>, PkiError> {
-    let roots = certificates.roots().ok_or(PkiError::Proof("no CA is trusted yet"))?;
-    let verifier = ByOurCa { roots, provider: provider() };
+    let roots = certificates
+        .roots()
+        .ok_or(PkiError::Proof("no CA is trusted yet"))?;
+    let verifier = ByOurCa {
+        roots,
+        provider: provider(),
+    };
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
@@ -162,7 +182,9 @@ pub fn join_client_config() -> Result<Arc<ClientConfig>, PkiError> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone { provider: provider() }))
+        .with_custom_certificate_verifier(Arc::new(Anyone {
+            provider: provider(),
+        }))
         .with_no_client_auth();
     config.alpn_protocols = vec![ALPN_JOIN.to_vec()];
     config.resumption = Resumption::disabled();
@@ -173,7 +195,9 @@ pub fn join_client_config() -> Result<Arc<ClientConfig>, PkiError> {
 /// HTTPS and the registry's front: for members, operators, and people with a token, who have no
 /// certificate.
 pub fn https_server_config(certificates: Arc<CertStore>) -> Result<Arc<ServerConfig>, PkiError> {
-    let roots = certificates.roots().ok_or(PkiError::Proof("no CA is trusted yet"))?;
+    let roots = certificates
+        .roots()
+        .ok_or(PkiError::Proof("no CA is trusted yet"))?;
     let clients = WebPkiClientVerifier::builder_with_provider(roots, provider())
         .allow_unauthenticated()
         .build()
@@ -190,7 +214,9 @@ pub fn https_server_config(certificates: Arc<CertStore>) -> Result<Arc<ServerCon
 
 /// To another node's HTTPS or registry front: the name is checked as usual, ours is shown.
 pub fn https_client_config(certificates: Arc<CertStore>) -> Result<Arc<ClientConfig>, PkiError> {
-    let roots = certificates.roots().ok_or(PkiError::Proof("no CA is trusted yet"))?;
+    let roots = certificates
+        .roots()
+        .ok_or(PkiError::Proof("no CA is trusted yet"))?;
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .dangerous()

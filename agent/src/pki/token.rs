@@ -23,7 +23,9 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Made up by people, or something else altogether.
-    #[error("this is not a swarmer token (it does not begin with swarmer-server-, swarmer-worker- or swarmer-operator-); `swarmer token new` makes one")]
+    #[error(
+        "this is not a swarmer token (it does not begin with swarmer-server-, swarmer-worker- or swarmer-operator-); `swarmer token new` makes one"
+    )]
     NotAToken,
     /// One of ours, but not as we wrote it.
     #[error("this token was mistyped or cut: its checksum does not fit; copy it again")]
@@ -51,7 +53,11 @@ impl Token {
     /// A new server token, from which all others come.
     #[must_use]
     pub fn generate_server() -> Self {
-        Self { role: Role::Server, secret: random::bytes(), join: None }
+        Self {
+            role: Role::Server,
+            secret: random::bytes(),
+            join: None,
+        }
     }
 
     /// The worker or operator token that belongs to this server token.
@@ -61,14 +67,22 @@ impl Token {
             return Ok(self.clone());
         }
         let secret = self.expand(&format!("token {role}"));
-        Ok(Self { role, secret, join: Some(join.fingerprint()) })
+        Ok(Self {
+            role,
+            secret,
+            join: Some(join.fingerprint()),
+        })
     }
 
     /// A new token of a cluster whose join key has this fingerprint.
     #[must_use]
     pub fn mint(role: Role, join: &[u8; FINGERPRINT]) -> Self {
         let join = (role != Role::Server).then_some(*join);
-        Self { role, secret: random::bytes(), join }
+        Self {
+            role,
+            secret: random::bytes(),
+            join,
+        }
     }
 
     /// The role that it admits to.
@@ -93,7 +107,9 @@ impl Token {
     #[must_use]
     pub fn join_key(&self) -> Option<JoinKey> {
         let seed: [u8; 32] = self.expand("join");
-        (self.role == Role::Server).then(|| JoinKey::from_seed(&seed).ok()).flatten()
+        (self.role == Role::Server)
+            .then(|| JoinKey::from_seed(&seed).ok())
+            .flatten()
     }
 
     /// A worker's or operator's fingerprint of the join key.
@@ -104,7 +120,11 @@ impl Token {
 
     /// The data key, sealed under this token: for recovery.
     pub fn wrap(&self, key: &DataKey) -> Result<Vec<u8>, PkiError> {
-        seal(&DataKey::from_bytes(self.expand("wrap")), "data key", key.expose())
+        seal(
+            &DataKey::from_bytes(self.expand("wrap")),
+            "data key",
+            key.expose(),
+        )
     }
 
     /// The token itself. Shown to people once, and kept in the node's config.
@@ -130,7 +150,9 @@ impl Token {
         let mut out = [0; N];
         let info = [label.as_bytes()];
         // HKDF-SHA256 gives up to 8,160 bytes; ours are 32 at most.
-        let filled = key.expand(&info, Length(N)).and_then(|okm| okm.fill(&mut out));
+        let filled = key
+            .expand(&info, Length(N))
+            .and_then(|okm| okm.fill(&mut out));
         debug_assert!(filled.is_ok(), "HKDF gives {N} bytes");
         out
     }
@@ -145,7 +167,10 @@ impl std::str::FromStr for Token {
         let (role, body) = rest.split_once('-').ok_or(TokenError::NotAToken)?;
         let role: Role = role.parse().map_err(|_| TokenError::NotAToken)?;
         let bytes = decode(body).ok_or(TokenError::Mistyped)?;
-        let at = bytes.len().checked_sub(CHECKSUM).ok_or(TokenError::Mistyped)?;
+        let at = bytes
+            .len()
+            .checked_sub(CHECKSUM)
+            .ok_or(TokenError::Mistyped)?;
         let (payload, sum) = bytes.split_at(at);
         if checksum(&format!("{PREFIX}{role}-"), payload) != sum {
             return Err(TokenError::Mistyped);
@@ -154,7 +179,9 @@ impl std::str::FromStr for Token {
         if *version != VERSION {
             return Err(TokenError::Newer(*version));
         }
-        let (secret, rest) = payload.split_first_chunk::<SECRET>().ok_or(TokenError::Mistyped)?;
+        let (secret, rest) = payload
+            .split_first_chunk::<SECRET>()
+            .ok_or(TokenError::Mistyped)?;
         let join = match role {
             Role::Server if rest.is_empty() => None,
             Role::Worker | Role::Operator => {
@@ -162,7 +189,11 @@ impl std::str::FromStr for Token {
             }
             Role::Server => return Err(TokenError::Mistyped),
         };
-        Ok(Self { role, secret: *secret, join })
+        Ok(Self {
+            role,
+            secret: *secret,
+            join,
+        })
     }
 }
 
@@ -171,7 +202,10 @@ fn checksum(prefix: &str, payload: &[u8]) -> [u8; CHECKSUM] {
     whole.extend_from_slice(payload);
     let sum = digest(&SHA256, &whole);
     let mut first = [0; CHECKSUM];
-    first.iter_mut().zip(sum.as_ref()).for_each(|(to, from)| *to = *from);
+    first
+        .iter_mut()
+        .zip(sum.as_ref())
+        .for_each(|(to, from)| *to = *from);
     first
 }
 
@@ -224,7 +258,13 @@ mod tests {
             assert_eq!((read.role(), read.id()), (role, token.id()));
             assert!(read == token, "reads back whole");
         }
-        assert!(server.derive(Role::Worker).unwrap().derive(Role::Operator).is_err());
+        assert!(
+            server
+                .derive(Role::Worker)
+                .unwrap()
+                .derive(Role::Operator)
+                .is_err()
+        );
     }
 
     #[test]
@@ -236,11 +276,18 @@ mod tests {
             let typo = String::from_utf8(typo).unwrap();
             assert_eq!(typo.parse::<Token>(), Err(TokenError::Mistyped), "at {at}");
         }
-        assert_eq!(text[..text.len() - 3].parse::<Token>(), Err(TokenError::Mistyped));
+        assert_eq!(
+            text[..text.len() - 3].parse::<Token>(),
+            Err(TokenError::Mistyped)
+        );
         let other = text.replace("server", "worker");
         assert_eq!(other.parse::<Token>(), Err(TokenError::Mistyped));
         for made_up in ["hunter2", "", "swarmer-", "swarmer-king-abc", "swarmer"] {
-            assert_eq!(made_up.parse::<Token>(), Err(TokenError::NotAToken), "{made_up}");
+            assert_eq!(
+                made_up.parse::<Token>(),
+                Err(TokenError::NotAToken),
+                "{made_up}"
+            );
         }
     }
 

@@ -1,7 +1,7 @@
 use hickory_proto::rr::RecordType::{self, A, AAAA, ANY, CNAME, MX, NS, PTR, SOA, SRV, TXT};
 
 use super::world::World;
-use crate::model::{CheckStatus, LeaseEvent};
+use crate::model::{CheckStatus, LeaseEvent, SERF_HEALTH};
 
 const SOA_MAIN: &str = "authority dev.vagrant. SOA ns.dev.vagrant. hostmaster.dev.vagrant.";
 
@@ -150,8 +150,13 @@ fn every_srv_target_comes_with_its_address() {
 fn two_ports_on_one_host_are_two_offers_and_one_address() {
     let mut world = world();
     world.service("w1", "web", "", 8080, "");
+    world.service("w1", "web", "10.1.0.3", 81, "");
     let answer = world.ask("web.service.dev.vagrant.", SRV);
-    assert_eq!(answer.matches(" SRV ").count(), 3, "{answer}");
+    assert_eq!(
+        answer.matches(" SRV ").count(),
+        3,
+        "each host and port once: {answer}"
+    );
     assert_eq!(answer.matches("additional w1.node").count(), 1, "{answer}");
     let answer = world.ask("web.service.dev.vagrant.", A);
     assert_eq!(answer.matches("10.0.0.2").count(), 1, "{answer}");
@@ -293,6 +298,20 @@ fn the_dead_are_not_named() {
         world.lease(1, event);
         check(&world, "dev.vagrant.", NS, &["NoError", SOA_MAIN]);
     }
+}
+
+#[test]
+fn a_host_without_an_agent_is_dead_when_who_watches_it_says_so() {
+    let mut world = world();
+    let name = "printer.node.dev.vagrant.";
+    check(
+        &world,
+        name,
+        A,
+        &["NoError", &format!("{name} A 192.168.1.9")],
+    );
+    world.check("printer", SERF_HEALTH, "", CheckStatus::Critical);
+    check(&world, name, A, &["NXDomain", SOA_MAIN]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::world::{DC, STACK, World, query, word};
 use crate::dns::{Dns, DnsConfig, DnsError, DnsStats};
@@ -190,6 +190,43 @@ async fn garbage_on_tcp_ends_the_connection_and_only_that() {
     }
     let packet = query("s1.node.dev.vagrant.", RecordType::A, None);
     assert_eq!(server.tcp(&[packet]).await[0].answers.len(), 1);
+}
+
+#[tokio::test]
+async fn strangers_who_hold_connections_keep_only_each_other_out() {
+    let mut config = config("127.0.0.1", Vec::new());
+    config.recurse_for = vec!["127.0.0.1/32".parse().unwrap()];
+    let server = Server::start(&world(), config);
+    let packet = framed(&query("s1.node.dev.vagrant.", RecordType::A, None));
+    // A stranger is one who comes from 127.0.0.9.
+    let stranger = || async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.9:0".parse().unwrap()).unwrap();
+        let mut stream = socket.connect(server.address).await.unwrap();
+        let sent = stream.write_all(&packet).await;
+        let answered = sent.is_ok() && stream.read_u16().await.is_ok();
+        (stream, answered)
+    };
+    let mut held = Vec::new();
+    for _ in 0..64 {
+        let (stream, answered) = stranger().await;
+        assert!(answered);
+        held.push(stream);
+    }
+    assert!(!stranger().await.1, "the 65th stranger is turned away");
+    assert_eq!(server.count("swarmer_dns_crowded_total"), 1);
+    let ours = query("s1.node.dev.vagrant.", RecordType::A, None);
+    assert_eq!(
+        server.tcp(&[ours]).await[0].answers.len(),
+        1,
+        "a neighbour is not"
+    );
+    held.clear();
+    let mut tries = 0;
+    while !stranger().await.1 {
+        tries += 1;
+        assert!(tries < 1000, "a place is free again once a connection ends");
+    }
 }
 
 #[tokio::test]
