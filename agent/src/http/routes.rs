@@ -222,6 +222,7 @@ static ROUTES: &[Route] = &[
         to!(operator::remove_member),
     )
     .operator(),
+    route("/v1/swarmer/members/expect/", "PUT", to!(operator::expect)).operator(),
     route("/v1/swarmer/leave", "PUT", to!(operator::leave)).operator(),
     route("/v1/swarmer/log-level", "GET,PUT", to!(operator::log_level)).operator(),
     route("/v1/swarmer/snapshot", "GET,PUT", to!(operator::snapshot))

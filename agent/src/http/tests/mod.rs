@@ -155,7 +155,7 @@ impl Operations for Yes {
         async move { Ok(answer) }.boxed()
     }
 
-    fn remove_member(&self, _: NodeId) -> BoxFuture<'_, Result<(), OperationError>> {
+    fn members(&self, _: MemberAct) -> BoxFuture<'_, Result<(), OperationError>> {
         async { Ok(()) }.boxed()
     }
 
