@@ -8,8 +8,8 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::AgentError;
 use super::operations::Acts;
+use super::{AgentError, edges};
 use crate::cluster::authority::Authority;
 use crate::cluster::door::{Door, Services};
 use crate::cluster::follow::Follower;
@@ -169,6 +169,11 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
         held: held.clone(),
     };
     tasks.critical("lease", lease.run(shutdown.clone()));
+    let flag = edges::lease_flag(held.subscribe(), tasks);
+    if let Some(listener) = doors.registry {
+        edges::registry(&joined, listener, &certificates, flag, &report, tasks)?;
+    }
+    edges::swarm(&joined, &report, tasks);
     let renewal = Renewal {
         me: Arc::clone(&me),
         disk: joined.disk.clone(),
@@ -178,6 +183,7 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
         peers: Arc::clone(&peers),
         token: Some(joined.token.clone()),
         sources: joined.sources.clone(),
+        in_use: edges::on_certificate(&joined, &report),
     };
     tasks.critical("certificate", renewal.run(shutdown.clone()));
     serve_https(&joined, doors.https, &certificates, tasks)?;
@@ -246,7 +252,7 @@ fn serve_members(
     authority: Authority,
 ) {
     joined.acts.empower(authority.clone());
-    let api = Arc::clone(&joined.api);
+    let (api, store) = (Arc::clone(&joined.api), Arc::clone(&joined.store));
     let cluster = joined.papers.cluster;
     let services = Services {
         cluster,
@@ -263,6 +269,7 @@ fn serve_members(
             let api = Arc::clone(&api);
             async move { api.serve_call(call, Caller::rpc(Role::Worker, node)).await }.boxed()
         }),
+        swarm: Arc::new(move |node| loops::swarm::offer_to(&store.state(), node).ok().flatten()),
     };
     door.set_services(Arc::new(services));
     door.set_host(Arc::new(authority));

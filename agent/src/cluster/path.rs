@@ -260,6 +260,8 @@ impl Path {
                 Answer::Session(session)
             }
             Question::Status => Answer::Status(self.status(raft, index)),
+            // A server reads its own copy; the door answers workers.
+            Question::SwarmJoin => Answer::SwarmJoin(None),
         };
         Ok(answer)
     }
