@@ -93,7 +93,7 @@ fn each_member_writes_its_own_rows_only() {
     }
     let mut own = own_node(1, "N1");
     own.meta.insert("rack".to_owned(), "7".to_owned());
-    own.id = NodeId::default();
+    own.id = NodeId::from_u128(77);
     assert_eq!(
         world.does(register(own, vec![service("x", "x", &[])], vec![])),
         Reply::Done
