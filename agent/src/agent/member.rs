@@ -37,8 +37,11 @@ use crate::store::raft::Raft;
 use crate::store::raft_types::Peer;
 use crate::store::report::Report;
 use crate::store::{Leader, LocalServices, Store};
-use crate::task::Tasks;
+use crate::task::{self, Tasks};
 
+/// How often the proposer of a new cluster stands before it leaves it to raft's timers.
+const FIRST_TRIES: u32 = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(30);
 /// A leaving server waits so long for its vote to be taken from it.
 const LEAVE: Duration = Duration::from_secs(20);
 
@@ -234,12 +237,23 @@ async fn start_raft(
             .iter()
             .map(|member| (member.id, peer(member)));
         raft.initialize(founders.collect()).await?;
-        // The proposer has the others' papers on their way: it need not wait for its timer.
+        // The proposer has handed out the papers just now: it need not wait for its timer.
         if genesis.founders.iter().map(|member| member.id).min() == Some(me) {
-            raft.stand().await;
+            let _ = task::spawn("first election", stand_until_led(raft.clone()));
         }
     }
     Ok(raft)
+}
+
+/// The others start within milliseconds of each other; until they do, nobody can be elected.
+async fn stand_until_led(raft: Raft) {
+    for _ in 0..FIRST_TRIES {
+        if raft.view().leader.is_some() {
+            return;
+        }
+        raft.stand().await;
+        tokio::time::sleep(FIRST_PAUSE).await;
+    }
 }
 
 fn serve_members(
