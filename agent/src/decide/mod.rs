@@ -2,5 +2,11 @@
 //! come out. Each file here has a twin of the same name among the doors and loops above, which
 //! carries its steps out. No IO, no clock, no randomness.
 
+pub mod autopilot;
+pub mod bootstrap;
 pub mod checks;
+pub mod lease;
+pub mod registry;
 pub mod services;
+pub mod session;
+pub mod swarm;

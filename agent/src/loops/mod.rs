@@ -6,7 +6,16 @@
 //! Always true: a loop looks at everything there is whenever it is woken, so no wake-up matters by
 //! itself; loops never call each other.
 
+pub mod autopilot;
 pub mod checks;
+pub mod leader;
+pub mod lease;
+pub mod registry;
+pub mod registry_front;
 pub mod services;
+pub mod session;
+pub mod swarm;
 
 mod probe;
+#[cfg(test)]
+mod test_leader;

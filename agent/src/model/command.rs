@@ -1,6 +1,7 @@
 //! Commands, the only way to change the replicated state, and their replies.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,31 @@ pub struct Command {
     pub time: ClusterTime,
     /// What is to change.
     pub op: Op,
+}
+
+/// For raft's log lines: the kind of change, never its content.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.op {
+            Op::InitCluster(_) => "init cluster",
+            Op::Kv(_) => "kv",
+            Op::SessionCreate(_) => "session create",
+            Op::SessionDestroy(_) => "session destroy",
+            Op::SessionsExpire(_) => "sessions expire",
+            Op::Register(_) => "register",
+            Op::Deregister { .. } => "deregister",
+            Op::CheckUpdate { .. } => "check update",
+            Op::MemberJoin(_) => "member join",
+            Op::Lease { .. } => "lease",
+            Op::MemberRemove(_) => "member remove",
+            Op::TokenPut(_) => "token put",
+            Op::TokenRevoke(_) => "token revoke",
+            Op::HiddenPut { .. } => "hidden put",
+            Op::DutyTake { .. } => "duty take",
+            Op::DutyRelease { .. } => "duty release",
+            Op::Tick => "tick",
+        })
+    }
 }
 
 /// A change to the replicated state.

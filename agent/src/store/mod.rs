@@ -9,6 +9,12 @@
 //! the copy holds everything that was acknowledged before the call.
 
 pub mod log;
+pub mod machine;
+pub mod memory;
+pub mod raft;
+pub mod raft_types;
+pub mod report;
+pub mod snapshot;
 
 mod leader;
 mod local;
@@ -73,6 +79,25 @@ impl Store {
                 .read()
                 .unwrap_or_else(PoisonError::into_inner),
         )
+    }
+
+    /// The copy, and the raft index that it has reached.
+    #[must_use]
+    pub fn state_at(&self) -> (Arc<State>, u64) {
+        let published = self
+            .published
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        (Arc::clone(&published), *self.applied.borrow())
+    }
+
+    /// Nothing that this node follows changed up to `index`.
+    pub fn advance(&self, index: u64) {
+        self.applied.send_if_modified(|now| {
+            let later = index > *now;
+            *now = index.max(*now);
+            later
+        });
     }
 
     /// Waits for changes of any of `topics`. Subscribe first, read afterwards.
