@@ -10,6 +10,7 @@ async fn pending(desk: &Arc<Desk>, uri: String) -> TaskHandle<Seen> {
     let asking = Arc::clone(desk);
     let task = task::spawn("asking", async move { asking.get(&uri).await });
     while desk.api.metrics().waiters() == before {
+        assert!(!task.is_finished(), "it was answered at once");
         tokio::task::yield_now().await;
     }
     tokio::task::yield_now().await;
