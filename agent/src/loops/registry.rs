@@ -2,9 +2,10 @@
 //! is, for as long as the duty and the lease are held.
 
 mod report;
+mod rows;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,7 @@ pub use report::{RegistryLoopError, RegistryStatus};
 
 use crate::decide::registry::{self as decide, Row, Step, View, plan};
 use crate::model::{
-    BootId, Duty, Member, MemberStatus, Name, NodeId, NodeRow, Op, Refusal, Registration, Reply,
-    Role, ServiceRow, Topic, Weights,
+    BootId, Duty, Member, MemberStatus, Name, NodeId, Op, Refusal, Reply, Role, Topic,
 };
 use crate::registry::{Backend, BackendState, Settings, Socket};
 use crate::state::State;
@@ -126,8 +126,8 @@ impl RegistryLoop {
             let held = store.state().duty(Duty::Registry);
             if held.is_some_and(|held| (held.node, held.boot) == (me, boot)) {
                 let farewell = async {
-                    store.write(deregister(&name)).await?;
-                    store.write(release(me)).await
+                    store.write(rows::deregister(&name)).await?;
+                    store.write(rows::release(me)).await
                 };
                 if let Ok(Err(error)) = tokio::time::timeout(FAREWELL, farewell).await {
                     tracing::debug!("the registry's duty was not given back: {error}");
@@ -166,7 +166,7 @@ impl RegistryLoop {
             leader: self.parts.store.contact().leader,
             members: &members,
             backend: self.backend(),
-            row: row(&state, &self.parts.name),
+            row: rows::present(&state, &self.parts.name),
             wanted: self.wanted(),
         });
         (steps, state)
@@ -208,14 +208,17 @@ impl RegistryLoop {
             Step::Stop => self.stop(),
             Step::Start => self.start(state)?,
             Step::Serve(sequencer) => self.serve(sequencer),
-            Step::Register(row) => self.write(self.register(state, row)).await?,
-            Step::Deregister => self.write(deregister(&self.parts.name)).await?,
+            Step::Register(row) => {
+                self.write(rows::register(state, self.parts.me, &self.parts.name, row))
+                    .await?
+            }
+            Step::Deregister => self.write(rows::deregister(&self.parts.name)).await?,
             Step::Take => {
                 let (node, boot) = (self.parts.me, self.parts.boot);
                 let duty = Duty::Registry;
                 self.write(Op::DutyTake { duty, node, boot }).await?;
             }
-            Step::Release => self.write(release(self.parts.me)).await?,
+            Step::Release => self.write(rows::release(self.parts.me)).await?,
             Step::Rest => self.resting_since = Some(clock::now()),
         }
         Ok(())
@@ -270,42 +273,6 @@ impl RegistryLoop {
             Reply::Refused(refusal) => Err(RegistryLoopError::Refused(refusal)),
             _ => Ok(()),
         }
-    }
-
-    fn register(&self, state: &State, row: Row) -> Op {
-        let (me, name) = (self.parts.me, self.parts.name.to_string());
-        let node = state.catalog().node(&name).map(|node| NodeRow::clone(node));
-        let node = node.unwrap_or_else(|| NodeRow {
-            id: me,
-            name: name.clone(),
-            address: self.parts.address.to_string(),
-            tagged_addresses: BTreeMap::new(),
-            meta: BTreeMap::new(),
-            owner: Some(me),
-            create_index: 0,
-            modify_index: 0,
-        });
-        let service = ServiceRow {
-            node: name,
-            id: SERVICE.to_owned(),
-            name: SERVICE.to_owned(),
-            tags: Vec::new(),
-            address: row.address.to_string(),
-            port: row.port,
-            meta: BTreeMap::new(),
-            weights: Weights::default(),
-            enable_tag_override: false,
-            tagged_addresses: BTreeMap::new(),
-            kind: String::new(),
-            create_index: 0,
-            modify_index: 0,
-        };
-        Op::Register(Box::new(Registration {
-            node,
-            skip_node_update: true,
-            services: vec![service],
-            checks: Vec::new(),
-        }))
     }
 
     fn report(&self) {
@@ -389,28 +356,6 @@ pub(super) async fn changed<T>(value: &mut watch::Receiver<T>) {
     if value.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
-}
-
-fn deregister(name: &Name) -> Op {
-    Op::Deregister {
-        node: name.to_string(),
-        service: Some(SERVICE.to_owned()),
-        check: None,
-    }
-}
-
-fn release(node: NodeId) -> Op {
-    let duty = Duty::Registry;
-    Op::DutyRelease { duty, node }
-}
-
-fn row(state: &State, name: &Name) -> Option<Row> {
-    let row = state.catalog().service(name.as_str(), SERVICE)?;
-    Some(Row {
-        // A row that someone has bent is not as wanted, and is put right.
-        address: row.address.parse().unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
-        port: row.port,
-    })
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ impl FakeEngine {
             reachable: manager,
             leader,
             ready: true,
+            down: false,
             drained: false,
         });
         *self.swarm.lock().unwrap() = Some(swarm);
@@ -117,7 +118,7 @@ impl Engine for FakeEngine {
                 .iter_mut()
                 .find(|node| node.id == self.node())
                 .unwrap();
-            (own.ready, own.reachable) = (false, false);
+            (own.ready, own.reachable, own.down) = (false, false, true);
             Ok(())
         })
     }
