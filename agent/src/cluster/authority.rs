@@ -18,8 +18,8 @@ use crate::model::{
 use crate::pki::{
     Ca, Csr, DataKey, JoinKey, Lifetime, PkiError, ProofKey, Subject, Token, open, random,
 };
-use crate::store::{Store, StoreError};
 use crate::store::raft::Raft;
+use crate::store::{Store, StoreError};
 use crate::task::clock;
 
 /// Why the authority did not do what was asked.
@@ -56,7 +56,13 @@ impl Authority {
         store: Arc<Store>,
         raft: Raft,
     ) -> Self {
-        Self { me, cluster, papers: Arc::new(papers), store, raft }
+        Self {
+            me,
+            cluster,
+            papers: Arc::new(papers),
+            store,
+            raft,
+        }
     }
 
     fn data_key(&self) -> DataKey {
@@ -66,7 +72,10 @@ impl Authority {
     /// The state's CA, or the one in the papers while the state is still empty.
     fn ca_row(&self) -> CaRow {
         let state = self.store.state();
-        state.ca().cloned().unwrap_or_else(|| self.papers.authority.clone())
+        state
+            .ca()
+            .cloned()
+            .unwrap_or_else(|| self.papers.authority.clone())
     }
 
     fn ca(&self) -> Result<Ca, PkiError> {
@@ -87,12 +96,18 @@ impl Authority {
         let member = state
             .member(caller)
             .filter(|member| member.key == csr.fingerprint())
-            .ok_or_else(|| AuthorityError::Refused(format!("{caller} is not a member with that key")))?;
+            .ok_or_else(|| {
+                AuthorityError::Refused(format!("{caller} is not a member with that key"))
+            })?;
         Ok(self.sign(&csr, member, clock::wall())?)
     }
 
     /// Makes a token through raft and returns it; only here is its text ever seen.
-    pub async fn create_token(&self, role: Role, description: &str) -> Result<Token, AuthorityError> {
+    pub async fn create_token(
+        &self,
+        role: Role,
+        description: &str,
+    ) -> Result<Token, AuthorityError> {
         let seed = open(&self.data_key(), JOIN_KEY, &self.ca_row().sealed_join_key)?;
         let join_key = JoinKey::from_seed(&seed)?;
         let token = Token::mint(role, &join_key.fingerprint());
@@ -112,25 +127,42 @@ impl Authority {
         }
     }
 
+    /// Whether a token is one of the cluster's, live and whole.
+    #[must_use]
+    pub fn accepts(&self, token: &Token) -> bool {
+        let known = self.proof_key(token.id(), token.role());
+        known.is_ok_and(|key| key.same(&token.proof_key()))
+    }
+
     async fn admit_member(self, joiner: Joiner, member: Member) -> Result<JoinReply, String> {
         let known = self.store.state().member(member.id).is_some_and(|present| {
             present.key == member.key && present.name == member.name && present.role == member.role
         });
-        let joined = self.store.write(Op::MemberJoin(Box::new(member.clone()))).await;
+        let joined = self
+            .store
+            .write(Op::MemberJoin(Box::new(member.clone())))
+            .await;
         match joined {
             Ok(Reply::Refused(refusal)) => return Err(refusal.to_string()),
-            Ok(_) => tracing::info!(node = %member.id, name = %member.name, role = %member.role, "admitted"),
+            Ok(_) => {
+                tracing::info!(node = %member.id, name = %member.name, role = %member.role, "admitted")
+            }
             // Its papers need no quorum if it is a member already: so does a cluster come back
             // after its certificates have expired.
-            Err(error) if known => tracing::info!(node = %member.id, %error, "renewing without a quorum"),
+            Err(error) if known => {
+                tracing::info!(node = %member.id, %error, "renewing without a quorum")
+            }
             Err(error) => return Err(self.why_not(&error)),
         }
-        let certificate =
-            self.sign(&joiner.csr, &member, clock::wall()).map_err(|error| error.to_string())?;
+        let certificate = self
+            .sign(&joiner.csr, &member, clock::wall())
+            .map_err(|error| error.to_string())?;
         let row = self.ca_row();
         let state = self.store.state();
         let servers = state.members().filter(|member| member.role == Role::Server);
         let papers = Papers {
+            node: member.id,
+            place: (self.me.stack.clone(), self.me.dc.clone()),
             cluster: self.cluster,
             certificate,
             ca: row.cert_pem.clone(),
@@ -150,7 +182,11 @@ impl Authority {
         let voters = self.raft.view().voters;
         let alive = voters
             .iter()
-            .filter(|id| state.member(**id).is_some_and(|m| m.status == MemberStatus::Alive))
+            .filter(|id| {
+                state
+                    .member(**id)
+                    .is_some_and(|m| m.status == MemberStatus::Alive)
+            })
             .count();
         format!(
             "cluster {} can't take a write now: {error}; {alive} of its {} voters were alive when \
@@ -172,7 +208,12 @@ impl Authority {
             address: None,
         };
         let signed = self.ca().and_then(|ca| {
-            ca.sign(&joiner.csr, &subject, clock::wall(), Lifetime(self.me.certificate))
+            ca.sign(
+                &joiner.csr,
+                &subject,
+                clock::wall(),
+                Lifetime(self.me.certificate),
+            )
         });
         let state = self.store.state();
         let servers = state.members().filter(|member| member.role == Role::Server);
@@ -191,17 +232,24 @@ impl Authority {
 
     fn token(&self, id: TokenId, role: Role) -> Result<TokenRow, String> {
         let state = self.store.state();
-        let genesis = self.papers.genesis.iter().flat_map(|genesis| &genesis.tokens);
+        let genesis = self
+            .papers
+            .genesis
+            .iter()
+            .flat_map(|genesis| &genesis.tokens);
         let row = match state.cluster() {
-            Some(_) => state.token(id).cloned(),
+            Some(_) => state.token(id).map(|row| (**row).clone()),
             None => genesis.into_iter().find(|row| row.id == id).cloned(),
         };
         match row {
-            None => Err(format!("token {id} is not one of this cluster's; `swarmer token list` shows them")),
+            None => Err(format!(
+                "token {id} is not one of this cluster's; `swarmer token list` shows them"
+            )),
             Some(row) if row.revoked => Err(format!("token {id} was revoked")),
-            Some(row) if row.role != role => {
-                Err(format!("token {id} is a {} token, not a {role} token", row.role))
-            }
+            Some(row) if row.role != role => Err(format!(
+                "token {id} is a {} token, not a {role} token",
+                row.role
+            )),
             Some(row) => Ok(row),
         }
     }
@@ -211,13 +259,22 @@ impl Authority {
         let genesis = self.papers.genesis.clone()?;
         let wants = matches!(&theirs.standing, Standing::Promised(bid) if bid.cluster == self.cluster)
             && !theirs.renounced.contains(&self.cluster);
-        let member = genesis.founders.iter().find(|member| member.id == theirs.node)?;
+        let member = genesis
+            .founders
+            .iter()
+            .find(|member| member.id == theirs.node)?;
         if !wants || member.key != theirs.member.key {
             return None;
         }
-        let csr = Csr::from_der(&theirs.csr).ok().filter(|csr| csr.fingerprint() == member.key)?;
+        let csr = Csr::from_der(&theirs.csr)
+            .ok()
+            .filter(|csr| csr.fingerprint() == member.key)?;
         let certificate = self.sign(&csr, member, clock::wall()).ok()?;
-        Some(Founding { data_key: self.papers.data_key, certificate, genesis })
+        Some(Founding {
+            data_key: self.papers.data_key,
+            certificate,
+            genesis,
+        })
     }
 }
 
@@ -243,8 +300,17 @@ pub fn sign_with(
 }
 
 /// A server's own certificate, signed by itself from its papers (rule T5).
-pub fn sign_own(me: &Me, cluster: ClusterId, papers: &ServerPapers, now: SystemTime) -> Result<String, PkiError> {
-    let key = open(&DataKey::from_bytes(papers.data_key), CA_KEY, &papers.authority.sealed_key)?;
+pub fn sign_own(
+    me: &Me,
+    cluster: ClusterId,
+    papers: &ServerPapers,
+    now: SystemTime,
+) -> Result<String, PkiError> {
+    let key = open(
+        &DataKey::from_bytes(papers.data_key),
+        CA_KEY,
+        &papers.authority.sealed_key,
+    )?;
     let ca = Ca::from_parts(&papers.authority.cert_pem, &key)?;
     let csr = Csr::new(&me.key, me.name.as_str())?;
     sign_with(&ca, me, cluster, &csr, &me.member(), now)
@@ -253,13 +319,19 @@ pub fn sign_own(me: &Me, cluster: ClusterId, papers: &ServerPapers, now: SystemT
 impl Host for Authority {
     fn proof_key(&self, token: TokenId, role: Role) -> Result<ProofKey, String> {
         let row = self.token(token, role)?;
-        let key = open(&self.data_key(), &format!("{PROOF_KEY}{token}"), &row.sealed_proof_key);
-        key.and_then(|key| ProofKey::from_bytes(&key)).map_err(|error| error.to_string())
+        let key = open(
+            &self.data_key(),
+            &format!("{PROOF_KEY}{token}"),
+            &row.sealed_proof_key,
+        );
+        key.and_then(|key| ProofKey::from_bytes(&key))
+            .map_err(|error| error.to_string())
     }
 
     fn join_key(&self) -> Result<JoinKey, String> {
         let seed = open(&self.data_key(), JOIN_KEY, &self.ca_row().sealed_join_key);
-        seed.and_then(|seed| JoinKey::from_seed(&seed)).map_err(|error| error.to_string())
+        seed.and_then(|seed| JoinKey::from_seed(&seed))
+            .map_err(|error| error.to_string())
     }
 
     fn announce(

@@ -62,11 +62,17 @@ impl Door {
 
     /// What members are served.
     pub fn set_services(&self, services: Arc<Services>) {
-        *self.services.write().unwrap_or_else(PoisonError::into_inner) = Some(services);
+        *self
+            .services
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(services);
     }
 
     fn services(&self) -> Option<Arc<Services>> {
-        self.services.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.services
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -74,13 +80,19 @@ impl Handler for Door {
     fn serve(self: Arc<Self>, peer: Peer, incoming: Incoming) -> BoxFuture<'static, ()> {
         async move {
             if peer.alpn == ALPN_JOIN {
-                let host = self.host.read().unwrap_or_else(PoisonError::into_inner).clone();
+                let host = self
+                    .host
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
                 if let Some(host) = host {
                     join_door::serve(host, peer, incoming).await;
                 }
                 return;
             }
-            let Some(services) = self.services() else { return };
+            let Some(services) = self.services() else {
+                return;
+            };
             match services.identify(&peer) {
                 Ok((caller, expires)) => {
                     let removed = services.clone().watch_member(caller);
@@ -104,7 +116,10 @@ impl Services {
         let certificate = peer.certificates.first().ok_or("it shows no certificate")?;
         let identity = PeerIdentity::from_der(certificate).map_err(|error| error.to_string())?;
         if identity.cluster != self.cluster {
-            return Err(format!("it belongs to cluster {}, not {}", identity.cluster, self.cluster));
+            return Err(format!(
+                "it belongs to cluster {}, not {}",
+                identity.cluster, self.cluster
+            ));
         }
         let state = self.store.state();
         match state.member(identity.node) {
@@ -113,14 +128,31 @@ impl Services {
             }
             Some(_) => {}
             None if state.is_fenced(identity.node) => {
-                return Err(format!("node {} was removed from the cluster", identity.node));
+                return Err(format!(
+                    "node {} was removed from the cluster",
+                    identity.node
+                ));
             }
             // A server that has not heard of a new member yet; raft will tell.
             None if identity.role == Role::Server => {}
-            None => return Err(format!("{} {} is not a member", identity.role, identity.node)),
+            None => {
+                return Err(format!(
+                    "{} {} is not a member",
+                    identity.role, identity.node
+                ));
+            }
         }
-        let expires = identity.not_after.duration_since(clock::wall()).unwrap_or_default();
-        Ok((Caller { node: identity.node, role: identity.role }, expires))
+        let expires = identity
+            .not_after
+            .duration_since(clock::wall())
+            .unwrap_or_default();
+        Ok((
+            Caller {
+                node: identity.node,
+                role: identity.role,
+            },
+            expires,
+        ))
     }
 
     /// Returns when the caller is a member no more.
@@ -137,7 +169,9 @@ impl Services {
 
     async fn serve(self: Arc<Self>, caller: Caller, incoming: Incoming) {
         let Some(open) = incoming.opening() else {
-            incoming.answer(move |request| Arc::clone(&self).answer(caller, request)).await;
+            incoming
+                .answer(move |request| Arc::clone(&self).answer(caller, request))
+                .await;
             return;
         };
         let Ok(open) = postcard::from_bytes::<Open>(open) else {
@@ -167,7 +201,16 @@ impl Services {
                 }
             }
             Open::Lease(boot, number) => {
-                self.leases.serve(Renewer { node: caller.node, boot, number }, stream).await;
+                self.leases
+                    .serve(
+                        Renewer {
+                            node: caller.node,
+                            boot,
+                            number,
+                        },
+                        stream,
+                    )
+                    .await;
                 return;
             }
             Open::Follow => follow::serve(&self.store, stream).await,
@@ -177,11 +220,17 @@ impl Services {
         }
     }
 
-    fn answer(self: Arc<Self>, caller: Caller, request: bytes::Bytes) -> BoxFuture<'static, Vec<u8>> {
+    fn answer(
+        self: Arc<Self>,
+        caller: Caller,
+        request: bytes::Bytes,
+    ) -> BoxFuture<'static, Vec<u8>> {
         async move {
             let reply = match postcard::from_bytes::<Call>(&request) {
                 Ok(call) => self.call(caller, call).await,
-                Err(_) => Err(CallError::Failed("this version does not know that call".into())),
+                Err(_) => Err(CallError::Failed(
+                    "this version does not know that call".into(),
+                )),
             };
             postcard::to_stdvec(&reply).unwrap_or_default()
         }
@@ -223,7 +272,9 @@ impl Services {
             }
             Call::Renew(csr) => {
                 let renewed = self.authority.renew(caller.node, &csr);
-                CallReply::Certificate(renewed.map_err(|error| CallError::Failed(error.to_string()))?)
+                CallReply::Certificate(
+                    renewed.map_err(|error| CallError::Failed(error.to_string()))?,
+                )
             }
             Call::Servers => CallReply::Servers(self.servers()),
         })

@@ -20,7 +20,13 @@ const SILENCE: Duration = Duration::from_secs(2);
 const PART: usize = 1024 * 1024;
 
 fn public_topics() -> Vec<Topic> {
-    vec![Topic::Nodes, Topic::Services, Topic::Checks, Topic::Members, Topic::Duties]
+    vec![
+        Topic::Nodes,
+        Topic::Services,
+        Topic::Checks,
+        Topic::Members,
+        Topic::Duties,
+    ]
 }
 
 /// The server's side: sends everything, then what changes.
@@ -31,7 +37,15 @@ pub async fn serve(store: &Store, mut stream: FrameStream) -> Result<(), RpcErro
     let parts = whole.chunks(PART).count().max(1);
     for (at, part) in whole.chunks(PART).enumerate() {
         let last = at + 1 == parts;
-        send(&mut stream, &Followed::Snapshot { index, part: part.to_vec(), last }).await?;
+        send(
+            &mut stream,
+            &Followed::Snapshot {
+                index,
+                part: part.to_vec(),
+                last,
+            },
+        )
+        .await?;
     }
     drop(whole);
     loop {
@@ -45,7 +59,11 @@ pub async fn serve(store: &Store, mut stream: FrameStream) -> Result<(), RpcErro
         let item = if rows.is_empty() {
             let contact = store.contact();
             let age = u64::try_from(contact.age.as_millis()).unwrap_or(u64::MAX);
-            Followed::Still { index, leader: contact.leader, age }
+            Followed::Still {
+                index,
+                leader: contact.leader,
+                age,
+            }
         } else {
             Followed::Delta { index, rows }
         };
@@ -55,7 +73,10 @@ pub async fn serve(store: &Store, mut stream: FrameStream) -> Result<(), RpcErro
 }
 
 async fn send(stream: &mut FrameStream, item: &Followed) -> Result<(), RpcError> {
-    stream.sink.send(postcard::to_stdvec(item).unwrap_or_default()).await
+    stream
+        .sink
+        .send(postcard::to_stdvec(item).unwrap_or_default())
+        .await
 }
 
 /// The worker's side.
@@ -105,7 +126,9 @@ impl Follower {
         let mut state = State::default();
         loop {
             let item = tokio::time::timeout(SILENCE, stream.source.next()).await;
-            let item = item.map_err(|_| "silent for too long")?.map_err(|e| e.to_string())?;
+            let item = item
+                .map_err(|_| "silent for too long")?
+                .map_err(|e| e.to_string())?;
             match postcard::from_bytes(&item).map_err(|error| error.to_string())? {
                 Followed::Snapshot { part, last, index } => {
                     whole.extend_from_slice(&part);
@@ -124,11 +147,13 @@ impl Follower {
                     if changed.contains(&Topic::Members) {
                         self.learn_servers(&state);
                     }
-                    self.path.heard_server(server, self.path.known_leader(), Duration::ZERO);
+                    self.path
+                        .heard_server(server, self.path.known_leader(), Duration::ZERO);
                 }
                 Followed::Still { index, leader, age } => {
                     self.store.advance(index);
-                    self.path.heard_server(server, leader, Duration::from_millis(age));
+                    self.path
+                        .heard_server(server, leader, Duration::from_millis(age));
                 }
             }
         }

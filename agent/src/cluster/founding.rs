@@ -8,9 +8,7 @@ use bytes::Bytes;
 use super::join_messages::Founding;
 use super::me::Me;
 use crate::decide::bootstrap::{Announcement, Bid};
-use crate::model::{
-    CaRow, ClusterId, ClusterTime, Genesis, NodeId, Role, TokenId, TokenRow,
-};
+use crate::model::{CaRow, ClusterId, ClusterTime, Genesis, NodeId, Role, TokenId, TokenRow};
 use crate::pki::{Ca, Csr, DataKey, Lifetime, PkiError, ProofKey, Subject, Token, random, seal};
 
 /// Contexts of sealed blobs: one never opens as another.
@@ -29,7 +27,9 @@ pub enum FoundingError {
     #[error(transparent)]
     Pki(#[from] PkiError),
     /// The config has no server token.
-    #[error("this server's token is a {0} token; founding a cluster takes a server token: run `swarmer token new`")]
+    #[error(
+        "this server's token is a {0} token; founding a cluster takes a server token: run `swarmer token new`"
+    )]
     NotAServerToken(Role),
     /// Papers for a node that is no founder.
     #[error("node {0} is not a founder")]
@@ -47,7 +47,11 @@ pub struct Founded {
 /// A new bid, led by this node.
 #[must_use]
 pub fn propose(me: &Me, members: BTreeSet<NodeId>) -> Bid {
-    Bid { cluster: ClusterId::from_u128(random::number()), proposer: me.id, members }
+    Bid {
+        cluster: ClusterId::from_u128(random::number()),
+        proposer: me.id,
+        members,
+    }
 }
 
 /// The proof key of this node's own token, or of one derived from it.
@@ -60,7 +64,10 @@ pub fn own_proof_key(own: &Token, asked: TokenId, role: Role) -> Result<ProofKey
     let found = derived.into_iter().find(|token| token.id() == asked);
     match found {
         Some(token) if token.role() == role => Ok(token.proof_key()),
-        Some(token) => Err(format!("that is a {} token, not a {role} token", token.role())),
+        Some(token) => Err(format!(
+            "that is a {} token, not a {role} token",
+            token.role()
+        )),
         None => Err(format!(
             "token {asked} is unknown here: it was not derived from this server's token"
         )),
@@ -75,14 +82,23 @@ pub fn found(
     founders: BTreeMap<NodeId, Announcement>,
     now: SystemTime,
 ) -> Result<Founded, FoundingError> {
-    let join_key = token.join_key().ok_or(FoundingError::NotAServerToken(token.role()))?;
+    let join_key = token
+        .join_key()
+        .ok_or(FoundingError::NotAServerToken(token.role()))?;
     let ca = Ca::generate(cluster, &me.stack, &me.dc, now)?;
     let data_key = DataKey::generate();
     let mut tokens = Vec::new();
-    for token in [token.clone(), token.derive(Role::Worker)?, token.derive(Role::Operator)?] {
+    for token in [
+        token.clone(),
+        token.derive(Role::Worker)?,
+        token.derive(Role::Operator)?,
+    ] {
         tokens.push(token_row(&token, &data_key, "", ClusterTime::default())?);
     }
-    let secret = random::bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let secret = random::bytes::<32>()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
     let genesis = Genesis {
         cluster,
         stack: me.stack.clone(),
@@ -101,7 +117,12 @@ pub fn found(
     for (node, said) in founders {
         requests.insert(node, Csr::from_der(&said.csr)?);
     }
-    Ok(Founded { genesis, data_key, ca, requests })
+    Ok(Founded {
+        genesis,
+        data_key,
+        ca,
+        requests,
+    })
 }
 
 /// What the state holds of a token.
@@ -121,7 +142,11 @@ pub fn token_row(
         role: token.role(),
         description: description.to_owned(),
         created,
-        sealed_proof_key: seal(data_key, &format!("{PROOF_KEY}{id}"), token.proof_key().expose())?,
+        sealed_proof_key: seal(
+            data_key,
+            &format!("{PROOF_KEY}{id}"),
+            token.proof_key().expose(),
+        )?,
         wrapped_data_key,
         revoked: false,
     })
@@ -129,8 +154,17 @@ pub fn token_row(
 
 impl Founded {
     /// The papers of one founder.
-    pub fn papers_of(&self, node: NodeId, me: &Me, now: SystemTime) -> Result<Founding, FoundingError> {
-        let member = self.genesis.founders.iter().find(|member| member.id == node);
+    pub fn papers_of(
+        &self,
+        node: NodeId,
+        me: &Me,
+        now: SystemTime,
+    ) -> Result<Founding, FoundingError> {
+        let member = self
+            .genesis
+            .founders
+            .iter()
+            .find(|member| member.id == node);
         let (Some(member), Some(request)) = (member, self.requests.get(&node)) else {
             return Err(FoundingError::NotAFounder(node));
         };
@@ -143,7 +177,9 @@ impl Founded {
             dc: me.dc.clone(),
             address: Some(member.address),
         };
-        let certificate = self.ca.sign(request, &subject, now, Lifetime(me.certificate))?;
+        let certificate = self
+            .ca
+            .sign(request, &subject, now, Lifetime(me.certificate))?;
         Ok(Founding {
             genesis: self.genesis.clone(),
             data_key: *self.data_key.expose(),

@@ -23,7 +23,9 @@ pub enum JoinError {
     #[error(transparent)]
     Rpc(#[from] RpcError),
     /// The other side does not know the token's secret: not our cluster, or not a server of it.
-    #[error("{address} did not prove that it knows the {role} token: it is not a server of this cluster ({why})")]
+    #[error(
+        "{address} did not prove that it knows the {role} token: it is not a server of this cluster ({why})"
+    )]
     Impostor {
         /// Where.
         address: SocketAddr,
@@ -76,7 +78,10 @@ impl JoinChannel {
             csr_hash: csr.hash(),
             name: name.to_owned(),
         };
-        let channel = Self { address, calls: Calls::over(dialed) };
+        let channel = Self {
+            address,
+            calls: Calls::over(dialed),
+        };
         let hello = JoinCall::Hello {
             version: VERSION,
             role: token.role(),
@@ -84,10 +89,19 @@ impl JoinChannel {
             csr: csr.der().to_vec(),
             name: name.to_owned(),
         };
-        let JoinReply::Proof { mac, join_key, signature } = channel.call(&hello, ANSWER).await? else {
+        let JoinReply::Proof {
+            mac,
+            join_key,
+            signature,
+        } = channel.call(&hello, ANSWER).await?
+        else {
             return Err(JoinError::Garbled { address });
         };
-        let impostor = |why: String| JoinError::Impostor { address, role: token.role(), why };
+        let impostor = |why: String| JoinError::Impostor {
+            address,
+            role: token.role(),
+            why,
+        };
         let key = token.proof_key();
         proof::verify_server_mac(&key, &binding, &mac).map_err(|e| impostor(e.to_string()))?;
         if let Some(fingerprint) = token.join_fingerprint() {
@@ -116,7 +130,9 @@ impl JoinChannel {
         let call = JoinCall::Announce(Box::new(mine), founding.map(Box::new));
         match self.call(&call, ANSWER).await? {
             JoinReply::Announced(theirs, founding) => Ok((*theirs, founding.map(|papers| *papers))),
-            _ => Err(JoinError::Garbled { address: self.address }),
+            _ => Err(JoinError::Garbled {
+                address: self.address,
+            }),
         }
     }
 
@@ -124,7 +140,9 @@ impl JoinChannel {
     pub async fn promise(&self, bid: Bid) -> Result<(), JoinError> {
         match self.call(&JoinCall::Promise(bid), ANSWER).await? {
             JoinReply::Promised => Ok(()),
-            _ => Err(JoinError::Garbled { address: self.address }),
+            _ => Err(JoinError::Garbled {
+                address: self.address,
+            }),
         }
     }
 
@@ -132,7 +150,9 @@ impl JoinChannel {
     pub async fn join(&self, member: Member) -> Result<Papers, JoinError> {
         match self.call(&JoinCall::Join(Box::new(member)), JOIN).await? {
             JoinReply::Joined(papers) => Ok(*papers),
-            _ => Err(JoinError::Garbled { address: self.address }),
+            _ => Err(JoinError::Garbled {
+                address: self.address,
+            }),
         }
     }
 
@@ -140,16 +160,23 @@ impl JoinChannel {
     pub async fn login(&self) -> Result<Login, JoinError> {
         match self.call(&JoinCall::Login, ANSWER).await? {
             JoinReply::LoggedIn(login) => Ok(*login),
-            _ => Err(JoinError::Garbled { address: self.address }),
+            _ => Err(JoinError::Garbled {
+                address: self.address,
+            }),
         }
     }
 
     async fn call(&self, call: &JoinCall, deadline: Duration) -> Result<JoinReply, JoinError> {
-        let garbled = |_: postcard::Error| JoinError::Garbled { address: self.address };
+        let garbled = |_: postcard::Error| JoinError::Garbled {
+            address: self.address,
+        };
         let request = postcard::to_stdvec(call).map_err(garbled)?;
         let answer = self.calls.call(request, deadline).await?;
         match postcard::from_bytes(&answer).map_err(garbled)? {
-            JoinReply::Refused(why) => Err(JoinError::Refused { address: self.address, why }),
+            JoinReply::Refused(why) => Err(JoinError::Refused {
+                address: self.address,
+                why,
+            }),
             reply => Ok(reply),
         }
     }

@@ -41,13 +41,21 @@ pub trait Host: Send + Sync + 'static {
     /// Promises this server to a bootstrap.
     fn promise(&self, bid: Bid) -> Result<(), String>;
     /// Lets a node in, or gives an operator a certificate.
-    fn admit(&self, joiner: Joiner, member: Option<Member>) -> BoxFuture<'static, Result<JoinReply, String>>;
+    fn admit(
+        &self,
+        joiner: Joiner,
+        member: Option<Member>,
+    ) -> BoxFuture<'static, Result<JoinReply, String>>;
 }
 
 /// Where one channel stands.
 enum Stage {
     Fresh,
-    Challenged { binding: Box<Binding>, key: ProofKey, joiner: Box<Joiner> },
+    Challenged {
+        binding: Box<Binding>,
+        key: ProofKey,
+        joiner: Box<Joiner>,
+    },
     Proven(Box<Joiner>),
 }
 
@@ -80,12 +88,25 @@ async fn answer(
     call: JoinCall,
 ) -> Result<JoinReply, String> {
     match call {
-        JoinCall::Hello { version, role, token, csr, name } => {
+        JoinCall::Hello {
+            version,
+            role,
+            token,
+            csr,
+            name,
+        } => {
             if version != VERSION {
-                return Err(format!("this server speaks version {VERSION} of the join, not {version}"));
+                return Err(format!(
+                    "this server speaks version {VERSION} of the join, not {version}"
+                ));
             }
             let csr = Csr::from_der(&csr).map_err(|error| error.to_string())?;
-            let joiner = Joiner { role, csr, name, address: peer.address };
+            let joiner = Joiner {
+                role,
+                csr,
+                name,
+                address: peer.address,
+            };
             challenge(host, stage, peer, token, joiner)
         }
         JoinCall::Prove(mac) => prove(stage, &mac),
@@ -122,7 +143,11 @@ fn challenge(
         signature: proof::join_signature(&join_key, &binding).to_vec(),
     };
     let (binding, joiner) = (Box::new(binding), Box::new(joiner));
-    *lock(stage) = Stage::Challenged { binding, key, joiner };
+    *lock(stage) = Stage::Challenged {
+        binding,
+        key,
+        joiner,
+    };
     Ok(reply)
 }
 
@@ -130,9 +155,16 @@ fn prove(stage: &Mutex<Stage>, mac: &[u8]) -> Result<JoinReply, String> {
     let mut stage = lock(stage);
     // One try a channel: whoever fails begins anew.
     match std::mem::replace(&mut *stage, Stage::Fresh) {
-        Stage::Challenged { binding, key, joiner } => {
+        Stage::Challenged {
+            binding,
+            key,
+            joiner,
+        } => {
             proof::verify_joiner_mac(&key, &binding, mac).map_err(|_| {
-                format!("the {} token is wrong: its secret is not this cluster's", joiner.role)
+                format!(
+                    "the {} token is wrong: its secret is not this cluster's",
+                    joiner.role
+                )
             })?;
             *stage = Stage::Proven(joiner);
             Ok(JoinReply::Welcome)
@@ -150,7 +182,10 @@ async fn serve_proven(
         if joiner.role == role {
             Ok(())
         } else {
-            Err(format!("a {} token does not entitle to that; use a {role} token", joiner.role))
+            Err(format!(
+                "a {} token does not entitle to that; use a {role} token",
+                joiner.role
+            ))
         }
     };
     match call {

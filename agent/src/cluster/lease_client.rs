@@ -56,7 +56,8 @@ impl LeaseClient {
             let over = match self.next_server(number) {
                 Via::Myself(keeper) => self.local(&keeper, number, &shutdown, &mut backoff).await,
                 Via::Server(node, address) => {
-                    self.remote((node, address), number, &shutdown, &mut backoff).await
+                    self.remote((node, address), number, &shutdown, &mut backoff)
+                        .await
                 }
                 Via::Nobody => Over::Another,
             };
@@ -85,15 +86,24 @@ impl LeaseClient {
                 None => Via::Nobody,
             };
         }
-        self.path.candidates().first().map_or(Via::Nobody, |(node, at)| Via::Server(*node, *at))
+        self.path
+            .candidates()
+            .first()
+            .map_or(Via::Nobody, |(node, at)| Via::Server(*node, *at))
     }
 
     /// A server goes to the leader itself; if that fails, every other time through another.
     fn through(&self, leader: NodeId, number: u64) -> Via {
-        let Some(keeper) = &self.keeper else { return Via::Nobody };
+        let Some(keeper) = &self.keeper else {
+            return Via::Nobody;
+        };
         let view = keeper.raft.view();
-        let others: Vec<NodeId> =
-            view.voters.iter().copied().filter(|id| *id != self.me && *id != leader).collect();
+        let others: Vec<NodeId> = view
+            .voters
+            .iter()
+            .copied()
+            .filter(|id| *id != self.me && *id != leader)
+            .collect();
         let detour = number.is_multiple_of(4) && !others.is_empty();
         let target = if detour {
             let at = usize::try_from(number / 4).unwrap_or(0) % others.len();
@@ -101,7 +111,11 @@ impl LeaseClient {
         } else {
             leader
         };
-        let address = keeper.store.state().member(target).map(|member| member.rpc());
+        let address = keeper
+            .store
+            .state()
+            .member(target)
+            .map(|member| member.rpc());
         let address = address.or_else(|| keeper.raft.peer_address(target));
         address.map_or(Via::Nobody, |address| Via::Server(target, address))
     }
@@ -118,7 +132,17 @@ impl LeaseClient {
             let begun = clock::now();
             let (report, version) = self.report.since(sent);
             let (node, boot) = (self.me, self.boot);
-            let word = keeper.take(self.me, LeaseNews::Renew { node, boot, number, report }).await;
+            let word = keeper
+                .take(
+                    self.me,
+                    LeaseNews::Renew {
+                        node,
+                        boot,
+                        number,
+                        report,
+                    },
+                )
+                .await;
             match word {
                 Some(LeaseWord::Renewed) => {
                     sent = version;

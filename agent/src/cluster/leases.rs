@@ -59,12 +59,21 @@ impl LeaseKeeper {
             let item = stream.source.next().await?;
             let word = match postcard::from_bytes(&item) {
                 Ok(LeaseItem::Renew(report)) => {
-                    self.tell(LeaseNews::Renew { node, boot, number, report }).await
+                    self.tell(LeaseNews::Renew {
+                        node,
+                        boot,
+                        number,
+                        report,
+                    })
+                    .await
                 }
                 Ok(LeaseItem::Restarting) => self.tell(LeaseNews::Restarting { node }).await,
                 Err(_) => LeaseWord::TryAnother,
             };
-            let over = matches!(word, LeaseWord::TryAnother | LeaseWord::Outdated | LeaseWord::Twin(_));
+            let over = matches!(
+                word,
+                LeaseWord::TryAnother | LeaseWord::Outdated | LeaseWord::Twin(_)
+            );
             let bytes = postcard::to_stdvec(&word).unwrap_or_default();
             stream.sink.send(bytes).await?;
             if over {
@@ -82,7 +91,11 @@ impl LeaseKeeper {
                 if self.raft.is_leader() {
                     return self.take(self.me, news.clone()).await;
                 }
-                match self.path.call_leader(&Call::Lease(news.clone()), left).await {
+                match self
+                    .path
+                    .call_leader(&Call::Lease(news.clone()), left)
+                    .await
+                {
                     Some(CallReply::Lease(word)) => Some(word),
                     _ => None,
                 }
@@ -98,7 +111,12 @@ impl LeaseKeeper {
     /// The leader's part. `None`: this server does not lead, by a quorum's word.
     pub async fn take(&self, via: NodeId, news: LeaseNews) -> Option<LeaseWord> {
         match news {
-            LeaseNews::Renew { node, boot, number, report } => {
+            LeaseNews::Renew {
+                node,
+                boot,
+                number,
+                report,
+            } => {
                 let stream = StreamId { boot, number, via };
                 self.renew(node, stream, report).await
             }
@@ -120,10 +138,12 @@ impl LeaseKeeper {
         report: Option<BTreeMap<String, String>>,
     ) -> Option<LeaseWord> {
         let state = self.store.state();
-        let Some(member) = state.member(node) else { return Some(LeaseWord::TryAnother) };
+        let Some(member) = state.member(node) else {
+            return Some(LeaseWord::TryAnother);
+        };
         let renewal = self.memory.renew(node, stream, self.lease, report);
-        let settled = member.status == crate::model::MemberStatus::Alive
-            && member.boot == Some(stream.boot);
+        let settled =
+            member.status == crate::model::MemberStatus::Alive && member.boot == Some(stream.boot);
         match renewal {
             Renewal::Taken => {
                 if !settled {

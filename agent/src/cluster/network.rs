@@ -48,8 +48,16 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Link;
 
     async fn new_client(&mut self, target: NodeId, node: &Peer) -> Link {
-        let envelope = Envelope { cluster: self.cluster, from: self.me, to: target };
-        Link { envelope, rpc: node.rpc, peers: Arc::clone(&self.peers) }
+        let envelope = Envelope {
+            cluster: self.cluster,
+            from: self.me,
+            to: target,
+        };
+        Link {
+            envelope,
+            rpc: node.rpc,
+            peers: Arc::clone(&self.peers),
+        }
     }
 }
 
@@ -111,7 +119,10 @@ impl RaftNetworkV2<TypeConfig> for Link {
         &'s mut self,
         input: S,
         _option: RPCOption,
-    ) -> BoxFuture<'s, Result<BoxStream<'s, Result<StreamAppendResult<TypeConfig>, Failure>>, Failure>>
+    ) -> BoxFuture<
+        's,
+        Result<BoxStream<'s, Result<StreamAppendResult<TypeConfig>, Failure>>, Failure>,
+    >
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
@@ -196,7 +207,12 @@ where
         waiting: usize,
         over: bool,
     }
-    let pipe = Pipe { stream, input: Some(input), waiting: 0, over: false };
+    let pipe = Pipe {
+        stream,
+        input: Some(input),
+        waiting: 0,
+        over: false,
+    };
     futures_util::stream::unfold(pipe, |mut pipe| async move {
         loop {
             if pipe.over || (pipe.input.is_none() && pipe.waiting == 0) {
@@ -224,10 +240,12 @@ where
                 Ok(None) => pipe.input = None,
                 Ok(Some(request)) => {
                     let sent = match postcard::to_stdvec(&request) {
-                        Ok(bytes) => tokio::time::timeout(APPEND_DEADLINE, pipe.stream.sink.send(bytes))
-                            .await
-                            .map_err(broken)
-                            .and_then(|sent| sent.map_err(broken)),
+                        Ok(bytes) => {
+                            tokio::time::timeout(APPEND_DEADLINE, pipe.stream.sink.send(bytes))
+                                .await
+                                .map_err(broken)
+                                .and_then(|sent| sent.map_err(broken))
+                        }
                         Err(error) => Err(broken(error)),
                     };
                     match sent {

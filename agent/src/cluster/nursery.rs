@@ -39,7 +39,9 @@ pub enum NurseryError {
     #[error(transparent)]
     Founding(#[from] FoundingError),
     /// It gave up a bootstrap that went on without it: the process starts again with a new id.
-    #[error("bootstrap {0} went on without this node, which had given it up; it starts again as a new node")]
+    #[error(
+        "bootstrap {0} went on without this node, which had given it up; it starts again as a new node"
+    )]
     Reborn(ClusterId),
     /// The agent stops.
     #[error("stopped before the node was a member")]
@@ -79,11 +81,22 @@ impl Nursery {
             papers: None,
             alive: clock::now(),
         };
-        Ok(Arc::new(Self { me, disk, token, csr, inner: Mutex::new(inner), bell: Notify::new() }))
+        Ok(Arc::new(Self {
+            me,
+            disk,
+            token,
+            csr,
+            inner: Mutex::new(inner),
+            bell: Notify::new(),
+        }))
     }
 
     /// Runs until this server is a member.
-    pub async fn run(&self, sources: &Sources, shutdown: &Shutdown) -> Result<Papers, NurseryError> {
+    pub async fn run(
+        &self,
+        sources: &Sources,
+        shutdown: &Shutdown,
+    ) -> Result<Papers, NurseryError> {
         let mut channels = BTreeMap::new();
         let mut pace = Backoff::new(EAGER, CALM);
         let mut said = Said::default();
@@ -158,7 +171,9 @@ impl Nursery {
     ) -> Result<(JoinChannel, Announcement), JoinError> {
         let channel = match channel {
             Some(channel) => channel,
-            None => JoinChannel::open(address, &self.token, &self.csr, self.me.name.as_str()).await?,
+            None => {
+                JoinChannel::open(address, &self.token, &self.csr, self.me.name.as_str()).await?
+            }
         };
         let (said, papers) = channel.announce(self.announcement(), None).await?;
         if let Some(papers) = papers {
@@ -173,13 +188,23 @@ impl Nursery {
         let mut seen = seen.clone();
         // Those who found us count as well as those whom we found.
         let inner = self.lock();
-        let fresh = inner.callers.values().filter(|(_, at)| at.elapsed() < CALM * 3);
+        let fresh = inner
+            .callers
+            .values()
+            .filter(|(_, at)| at.elapsed() < CALM * 3);
         for (said, _) in fresh {
-            seen.entry(said.member.rpc()).or_insert_with(|| Sight::Somebody(said.clone()));
+            seen.entry(said.member.rpc())
+                .or_insert_with(|| Sight::Somebody(said.clone()));
         }
         let quiet = inner.alive.elapsed();
         drop(inner);
-        plan(&View { me: &me, own: self.me.rpc(), seen: &seen, quiet, accepted: false })
+        plan(&View {
+            me: &me,
+            own: self.me.rpc(),
+            seen: &seen,
+            quiet,
+            accepted: false,
+        })
     }
 
     async fn act(
@@ -228,7 +253,9 @@ impl Nursery {
             }
             Step::Reborn(cluster) => return Err(NurseryError::Reborn(cluster)),
             Step::Join(cluster, address) => {
-                let Some(channel) = channels.get(&address) else { return Ok(Outcome::Waiting) };
+                let Some(channel) = channels.get(&address) else {
+                    return Ok(Outcome::Waiting);
+                };
                 match channel.join(self.me.member()).await {
                     Ok(papers) => {
                         self.keep(&papers)?;
@@ -280,7 +307,7 @@ impl Nursery {
         let founded = founding::found(&self.me, &self.token, bid.cluster, founders, clock::wall())?;
         let own = founded.papers_of(self.me.id, &self.me, clock::wall())?;
         // Ours first: once anyone has papers, this server can hand out the rest at any time.
-        let papers = into_papers(own);
+        let papers = into_papers(self.me.id, own);
         self.keep(&papers)?;
         tracing::info!(cluster = %bid.cluster, "founded a cluster");
         let announcement = self.announcement();
@@ -303,21 +330,29 @@ impl Nursery {
     fn promise_to(&self, bid: &Bid) -> Result<(), String> {
         let mut inner = self.lock();
         if inner.record.renounced.contains(&bid.cluster) {
-            return Err(format!("this server gave bootstrap {} up for ever", bid.cluster));
+            return Err(format!(
+                "this server gave bootstrap {} up for ever",
+                bid.cluster
+            ));
         }
         match &inner.record.standing {
             Standing::Blank => {}
             Standing::Promised(present) if present == bid => return Ok(()),
             Standing::Promised(present) => {
-                return Err(format!("this server is promised to bootstrap {}", present.cluster));
+                return Err(format!(
+                    "this server is promised to bootstrap {}",
+                    present.cluster
+                ));
             }
             Standing::Member(cluster) => {
                 return Err(format!("this server is a member of {cluster}"));
             }
         }
         inner.alive = clock::now();
-        self.change_locked(&mut inner, |record| record.standing = Standing::Promised(bid.clone()))
-            .map_err(|error| error.to_string())
+        self.change_locked(&mut inner, |record| {
+            record.standing = Standing::Promised(bid.clone())
+        })
+        .map_err(|error| error.to_string())
     }
 
     /// Takes a founder's papers, if this server is promised to that bootstrap and has not given
@@ -331,8 +366,9 @@ impl Nursery {
             Standing::Member(member) if *member == cluster => return Ok(()),
             _ => return Err(format!("this server has no promise to {cluster}")),
         }
-        let papers = into_papers(founding);
-        self.keep_locked(&mut inner, &papers).map_err(|error| error.to_string())?;
+        let papers = into_papers(self.me.id, founding);
+        self.keep_locked(&mut inner, &papers)
+            .map_err(|error| error.to_string())?;
         inner.papers = Some(papers);
         drop(inner);
         self.bell.notify_one();
@@ -345,7 +381,9 @@ impl Nursery {
 
     fn keep_locked(&self, inner: &mut Inner, papers: &Papers) -> Result<(), DiskError> {
         papers::keep(&self.disk, papers)?;
-        self.change_locked(inner, |record| record.standing = Standing::Member(papers.cluster))
+        self.change_locked(inner, |record| {
+            record.standing = Standing::Member(papers.cluster)
+        })
     }
 
     fn change(&self, change: impl FnOnce(&mut Record)) -> Result<(), DiskError> {
@@ -367,10 +405,14 @@ impl Nursery {
 
     fn note_life(&self, said: &Announcement) {
         let mut inner = self.lock();
-        let Standing::Promised(bid) = &inner.record.standing else { return };
+        let Standing::Promised(bid) = &inner.record.standing else {
+            return;
+        };
         let theirs = match &said.standing {
             Standing::Promised(theirs) => {
-                said.node == bid.proposer && theirs.cluster == bid.cluster && bid.proposer != self.me.id
+                said.node == bid.proposer
+                    && theirs.cluster == bid.cluster
+                    && bid.proposer != self.me.id
             }
             Standing::Member(cluster) => *cluster == bid.cluster,
             Standing::Blank => false,
@@ -391,13 +433,19 @@ enum Outcome {
     Waiting,
 }
 
-fn into_papers(founding: Founding) -> Papers {
+fn into_papers(node: NodeId, founding: Founding) -> Papers {
     let genesis = founding.genesis;
     Papers {
+        node,
+        place: (genesis.stack.clone(), genesis.dc.clone()),
         cluster: genesis.cluster,
         certificate: founding.certificate,
         ca: genesis.ca.cert_pem.clone(),
-        servers: genesis.founders.iter().map(|member| (member.id, member.rpc())).collect(),
+        servers: genesis
+            .founders
+            .iter()
+            .map(|member| (member.id, member.rpc()))
+            .collect(),
         server: Some(ServerPapers {
             data_key: founding.data_key,
             authority: genesis.ca.clone(),
@@ -431,7 +479,9 @@ impl Host for Nursery {
     }
 
     fn join_key(&self) -> Result<JoinKey, String> {
-        self.token.join_key().ok_or_else(|| "this server has no server token".to_owned())
+        self.token
+            .join_key()
+            .ok_or_else(|| "this server has no server token".to_owned())
     }
 
     fn announce(
@@ -446,7 +496,9 @@ impl Host for Nursery {
         }
         let new = {
             let mut inner = self.lock();
-            let before = inner.callers.insert(theirs.node, (theirs.clone(), clock::now()));
+            let before = inner
+                .callers
+                .insert(theirs.node, (theirs.clone(), clock::now()));
             before.is_none_or(|(said, _)| said != theirs)
         };
         if new {

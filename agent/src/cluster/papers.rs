@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::bootstrap::Standing;
 use crate::disk::{DataDir, DiskError};
-use crate::model::{CaRow, ClusterId, Genesis, NodeId};
+use crate::model::{CaRow, ClusterId, Genesis, Name, NodeId};
 
+/// The node's private key, PKCS#8 DER.
+pub const NODE_KEY: &str = "node.key";
+const RAFT: &str = "raft";
 const PAPERS: &str = "papers.json";
 const RECORD: &str = "bootstrap.json";
 const VERSION: u32 = 1;
@@ -16,8 +19,12 @@ const VERSION: u32 = 1;
 /// A member's papers. A server's hold secrets; the file is for the agent's eyes only.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Papers {
+    /// Whose they are: a folder may become another node's.
+    pub node: NodeId,
     /// The cluster.
     pub cluster: ClusterId,
+    /// The stack and the data center, to be held against the config.
+    pub place: (Name, Name),
     /// This node's certificate, PEM.
     pub certificate: String,
     /// The CA's certificate, PEM.
@@ -41,13 +48,17 @@ pub struct ServerPapers {
 
 impl std::fmt::Debug for Papers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Papers").field("cluster", &self.cluster).finish_non_exhaustive()
+        f.debug_struct("Papers")
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
     }
 }
 
 /// How far a blank server has come, durably.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
+    /// Whose it is.
+    pub node: NodeId,
     /// What it has become.
     pub standing: Standing,
     /// Bootstraps that it gave up and refuses for ever.
@@ -56,7 +67,8 @@ pub struct Record {
 
 /// The papers on disk; `None`: this node was never a member.
 pub fn load(disk: &DataDir) -> Result<Option<Papers>, DiskError> {
-    disk.read_versioned(PAPERS, VERSION)
+    let papers: Option<Papers> = disk.read_versioned(PAPERS, VERSION)?;
+    Ok(papers.filter(|papers| papers.node == disk.node_id()))
 }
 
 /// Keeps papers, durably.
@@ -66,7 +78,13 @@ pub fn keep(disk: &DataDir, papers: &Papers) -> Result<(), DiskError> {
 
 /// The record on disk.
 pub fn load_record(disk: &DataDir) -> Result<Record, DiskError> {
-    Ok(disk.read_versioned(RECORD, VERSION)?.unwrap_or_default())
+    let record: Option<Record> = disk.read_versioned(RECORD, VERSION)?;
+    let node = disk.node_id();
+    let record = record.filter(|record| record.node == node);
+    Ok(record.unwrap_or_else(|| Record {
+        node,
+        ..Record::default()
+    }))
 }
 
 /// Keeps the record, durably.
@@ -74,7 +92,13 @@ pub fn keep_record(disk: &DataDir, record: &Record) -> Result<(), DiskError> {
     disk.write_versioned(RECORD, VERSION, record)
 }
 
-/// Forgets the cluster: this node left it, or gave its bootstrap up.
+/// The raft folder of this node.
+#[must_use]
+pub fn raft_folder(node: NodeId) -> String {
+    format!("{RAFT}/{node}")
+}
+
+/// Gives the node up: it left its cluster, or gave up a bootstrap that went on without it.
 pub fn forget(disk: &DataDir) -> Result<(), DiskError> {
-    disk.remove(PAPERS)
+    disk.forget_node(&[PAPERS, RECORD, RAFT, NODE_KEY])
 }

@@ -64,13 +64,23 @@ impl Path {
         memory: Arc<LeaderMemory>,
     ) -> Arc<Self> {
         let requests = Requests::new(me.0, me.1);
-        Arc::new(Self { store, peers, raft, memory, requests, servers: RwLock::default() })
+        Arc::new(Self {
+            store,
+            peers,
+            raft,
+            memory,
+            requests,
+            servers: RwLock::default(),
+        })
     }
 
     /// Workers: where the servers are.
     pub fn set_servers(&self, list: ServerList) {
         let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
-        if !servers.preferred.is_some_and(|node| list.servers.contains_key(&node)) {
+        if !servers
+            .preferred
+            .is_some_and(|node| list.servers.contains_key(&node))
+        {
             servers.preferred = None;
         }
         servers.list = list;
@@ -85,7 +95,11 @@ impl Path {
     /// Workers: who led, by the last word.
     #[must_use]
     pub fn known_leader(&self) -> Option<NodeId> {
-        self.servers.read().unwrap_or_else(PoisonError::into_inner).list.leader
+        self.servers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .list
+            .leader
     }
 
     /// Workers: a word from a server that heard the leader `age` ago.
@@ -100,8 +114,18 @@ impl Path {
     #[must_use]
     pub fn candidates(&self) -> Vec<(NodeId, SocketAddr)> {
         let servers = self.servers.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = servers.list.servers.iter().map(|(id, at)| (*id, *at)).collect();
-        all.sort_by_key(|(id, _)| (Some(*id) != servers.preferred, Some(*id) != servers.list.leader));
+        let mut all: Vec<_> = servers
+            .list
+            .servers
+            .iter()
+            .map(|(id, at)| (*id, *at))
+            .collect();
+        all.sort_by_key(|(id, _)| {
+            (
+                Some(*id) != servers.preferred,
+                Some(*id) != servers.list.leader,
+            )
+        });
         all
     }
 
@@ -128,7 +152,12 @@ impl Path {
         }
     }
 
-    async fn try_write(&self, request: RequestId, op: Op, deadline: Duration) -> Result<(Reply, u64), Miss> {
+    async fn try_write(
+        &self,
+        request: RequestId,
+        op: Op,
+        deadline: Duration,
+    ) -> Result<(Reply, u64), Miss> {
         if let Some(raft) = self.raft.as_ref().filter(|raft| raft.is_leader()) {
             let proposed = tokio::time::timeout(deadline, raft.propose(Some(request), op));
             return match proposed.await {
@@ -146,13 +175,18 @@ impl Path {
 
     /// Sends a call to the leader (servers) or to any server (workers).
     async fn send(&self, call: &Call, deadline: Duration) -> Result<CallReply, Miss> {
-        let (node, address) = self.next_hop().ok_or_else(|| Miss::Nothing("no leader".into()))?;
-        self.peers.call_at(node, address, call, deadline).await.map_err(|error| {
-            if self.raft.is_none() {
-                self.avoid(node);
-            }
-            miss(&error)
-        })
+        let (node, address) = self
+            .next_hop()
+            .ok_or_else(|| Miss::Nothing("no leader".into()))?;
+        self.peers
+            .call_at(node, address, call, deadline)
+            .await
+            .map_err(|error| {
+                if self.raft.is_none() {
+                    self.avoid(node);
+                }
+                miss(&error)
+            })
     }
 
     /// One call to the leader, if it is another server and answers.
@@ -161,7 +195,9 @@ impl Path {
     }
 
     fn next_hop(&self) -> Option<(NodeId, SocketAddr)> {
-        let Some(raft) = &self.raft else { return self.candidates().first().copied() };
+        let Some(raft) = &self.raft else {
+            return self.candidates().first().copied();
+        };
         let view = raft.view();
         let leader = view.leader.filter(|leader| *leader != raft.id())?;
         let address = self.store.state().member(leader).map(|member| member.rpc());
@@ -172,7 +208,11 @@ impl Path {
     pub fn avoid(&self, node: NodeId) {
         let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
         if servers.preferred.is_none_or(|preferred| preferred == node) {
-            let after = servers.list.servers.range(node..).find(|(id, _)| **id != node);
+            let after = servers
+                .list
+                .servers
+                .range(node..)
+                .find(|(id, _)| **id != node);
             let next = after.or_else(|| servers.list.servers.iter().next());
             servers.preferred = next.map(|(id, _)| *id);
         }
@@ -181,7 +221,10 @@ impl Path {
     /// An index for a linearizable read (servers).
     async fn read_index_once(&self, deadline: Duration) -> Result<u64, Miss> {
         if let Some(raft) = self.raft.as_ref().filter(|raft| raft.is_leader()) {
-            return raft.read_index().await.map_err(|error| Miss::Nothing(error.to_string()));
+            return raft
+                .read_index()
+                .await
+                .map_err(|error| Miss::Nothing(error.to_string()));
         }
         match self.send(&Call::ReadIndex, deadline).await? {
             CallReply::ReadIndex(index) => Ok(index),
@@ -191,20 +234,28 @@ impl Path {
 
     /// Answers from this leader's memory, once a quorum has confirmed it for a message sent
     /// after the question came (rule R7).
-    async fn ask_once(&self, question: &Question, deadline: Duration) -> Result<Answer, Miss> {
+    async fn ask_once(&self, question: Question, deadline: Duration) -> Result<Answer, Miss> {
         let Some(raft) = self.raft.as_ref().filter(|raft| raft.is_leader()) else {
-            return match self.send(&Call::Ask(question.clone()), deadline).await? {
+            return match self.send(&Call::Ask(question), deadline).await? {
                 CallReply::Answer(answer) => Ok(*answer),
                 _ => Err(Miss::Nothing("an answer of another kind".into())),
             };
         };
-        let index = raft.read_index().await.map_err(|error| Miss::Nothing(error.to_string()))?;
+        let index = raft
+            .read_index()
+            .await
+            .map_err(|error| Miss::Nothing(error.to_string()))?;
         self.store.reached(index).await;
         let answer = match question {
             Question::RenewSession(id) => {
-                let session = self.store.state().sessions().get(id).map(|s| (**s).clone());
+                let session = self
+                    .store
+                    .state()
+                    .sessions()
+                    .get(&id)
+                    .map(|s| (**s).clone());
                 if session.is_some() {
-                    self.memory.renew_session(*id);
+                    self.memory.renew_session(id);
                 }
                 Answer::Session(session)
             }
@@ -226,7 +277,10 @@ impl Path {
     }
 
     /// Retries `once` until it answers or [`HOLD`] is over; for what changes nothing.
-    async fn hold<T>(&self, mut once: impl AsyncFnMut(Duration) -> Result<T, Miss>) -> Result<T, StoreError> {
+    async fn hold<'a, T>(
+        &'a self,
+        once: impl Fn(Duration) -> BoxFuture<'a, Result<T, Miss>> + Send,
+    ) -> Result<T, StoreError> {
         let deadline = clock::now() + HOLD;
         loop {
             let left = deadline.saturating_duration_since(clock::now());
@@ -248,11 +302,14 @@ fn miss(error: &PeersError) -> Miss {
         PeersError::Refused(CallError::Store(StoreError::NoLeader) | CallError::NotLeader(_)) => {
             Miss::Nothing(error.to_string())
         }
-        PeersError::Refused(CallError::Store(StoreError::Unknown(why))) => Miss::Unknown(why.clone()),
-        PeersError::Refused(CallError::Store(error)) => Miss::Final(error.clone()),
-        PeersError::Refused(CallError::Denied { role, act }) => {
-            Miss::Final(StoreError::Denied { role: *role, act: act.clone() })
+        PeersError::Refused(CallError::Store(StoreError::Unknown(why))) => {
+            Miss::Unknown(why.clone())
         }
+        PeersError::Refused(CallError::Store(error)) => Miss::Final(error.clone()),
+        PeersError::Refused(CallError::Denied { role, act }) => Miss::Final(StoreError::Denied {
+            role: *role,
+            act: act.clone(),
+        }),
         other if other.may_have_arrived() => Miss::Unknown(other.to_string()),
         other => Miss::Nothing(other.to_string()),
     }
@@ -268,11 +325,13 @@ impl Leader for Path {
     }
 
     fn read_index(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.hold(async |deadline| self.read_index_once(deadline).await).boxed()
+        self.hold(|deadline| self.read_index_once(deadline).boxed())
+            .boxed()
     }
 
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<Answer, StoreError>> {
-        async move { self.hold(async |deadline| self.ask_once(&question, deadline).await).await }.boxed()
+        self.hold(move |deadline| self.ask_once(question.clone(), deadline).boxed())
+            .boxed()
     }
 
     fn http(&self, call: HttpCall) -> BoxFuture<'_, Result<HttpReply, StoreError>> {
@@ -297,16 +356,27 @@ impl Leader for Path {
 
     fn contact(&self) -> Contact {
         let age = |heard: Option<Instant>| {
-            heard.map_or(Duration::MAX, |at| clock::now().saturating_duration_since(at))
+            heard.map_or(Duration::MAX, |at| {
+                clock::now().saturating_duration_since(at)
+            })
         };
         let Some(raft) = &self.raft else {
             let servers = self.servers.read().unwrap_or_else(PoisonError::into_inner);
-            return Contact { leader: servers.list.leader, age: age(servers.heard) };
+            return Contact {
+                leader: servers.list.leader,
+                age: age(servers.heard),
+            };
         };
         let leader = raft.view().leader;
         if leader == Some(raft.id()) {
-            return Contact { leader, age: Duration::ZERO };
+            return Contact {
+                leader,
+                age: Duration::ZERO,
+            };
         }
-        Contact { leader, age: age(self.memory.heard().map(|(_, at)| at)) }
+        Contact {
+            leader,
+            age: age(self.memory.heard().map(|(_, at)| at)),
+        }
     }
 }

@@ -43,7 +43,10 @@ impl PeersError {
     /// Whether the request may have reached the other side.
     #[must_use]
     pub fn may_have_arrived(&self) -> bool {
-        matches!(self, Self::Rpc(RpcError::Closed { .. } | RpcError::Timeout { .. }) | Self::Codec(_))
+        matches!(
+            self,
+            Self::Rpc(RpcError::Closed { .. } | RpcError::Timeout { .. }) | Self::Codec(_)
+        )
     }
 }
 
@@ -61,7 +64,11 @@ impl Peers {
     /// Without connections.
     #[must_use]
     pub fn new(cluster: ClusterId, tls: ClientTls) -> Arc<Self> {
-        Arc::new(Self { cluster, tls, calls: Mutex::default() })
+        Arc::new(Self {
+            cluster,
+            tls,
+            calls: Mutex::default(),
+        })
     }
 
     /// Calls `node` at `address`.
@@ -99,12 +106,18 @@ impl Peers {
 
     /// Drops the connection to this address, so that the next call makes a new one.
     pub fn forget(&self, address: SocketAddr) {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&address);
     }
 
     /// Drops all connections (our certificate changed).
     pub fn forget_all(&self) {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     fn present(&self, node: NodeId, address: SocketAddr) -> Option<Calls> {
@@ -147,9 +160,10 @@ impl Peers {
             {
                 Ok(dialed)
             }
-            Some(Ok(found)) => {
-                Err(wrong(format!("{} {} of cluster {}", found.role, found.node, found.cluster)))
-            }
+            Some(Ok(found)) => Err(wrong(format!(
+                "{} {} of cluster {}",
+                found.role, found.node, found.cluster
+            ))),
             Some(Err(error)) => Err(wrong(error.to_string())),
             None => Err(wrong("someone without a certificate".into())),
         }

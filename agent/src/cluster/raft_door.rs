@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use openraft::raft::AppendEntriesRequest;
 use openraft::type_config::alias::SnapshotOf;
-use openraft::vote::{RaftLeaderId as _, RaftVote as _};
+use openraft::vote::RaftLeaderId as _;
 
 use super::messages::{AppendAnswer, CallError, Envelope, RaftCall, RaftReply, SnapshotAnswer};
 use crate::model::{ClusterId, NodeId};
@@ -36,7 +36,10 @@ pub struct RaftDoor {
 impl RaftDoor {
     /// Refuses what is meant for another cluster or another node, or comes in another's name.
     pub fn check(&self, envelope: &Envelope, caller: NodeId) -> Result<(), CallError> {
-        if envelope.cluster != self.cluster || envelope.to != self.raft.id() || envelope.from != caller {
+        if envelope.cluster != self.cluster
+            || envelope.to != self.raft.id()
+            || envelope.from != caller
+        {
             return Err(CallError::WrongRecipient {
                 id: self.raft.id(),
                 cluster: self.cluster,
@@ -109,11 +112,21 @@ impl RaftDoor {
         tracing::info!(bytes = bytes.len(), "received a snapshot");
         let whole = bytes.len() as u64 == length;
         let answer: SnapshotAnswer = if whole {
-            let snapshot = SnapshotOf::<TypeConfig, SnapshotBytes> { meta, snapshot: Arc::new(bytes) };
-            let installed = self.raft.protocol().install_full_snapshot(vote, snapshot).await;
+            let snapshot = SnapshotOf::<TypeConfig, SnapshotBytes> {
+                meta,
+                snapshot: Arc::new(bytes),
+            };
+            let installed = self
+                .raft
+                .protocol()
+                .install_full_snapshot(vote, snapshot)
+                .await;
             installed.map_err(|error| error.to_string())
         } else {
-            Err(format!("a snapshot of {} bytes, announced as {length}", bytes.len()))
+            Err(format!(
+                "a snapshot of {} bytes, announced as {length}",
+                bytes.len()
+            ))
         };
         let bytes = postcard::to_stdvec(&answer).unwrap_or_default();
         stream.sink.send(bytes).await

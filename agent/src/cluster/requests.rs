@@ -28,7 +28,14 @@ impl Requests {
     /// For this process.
     #[must_use]
     pub fn new(node: NodeId, boot: BootId) -> Self {
-        Self { node, boot, inner: Mutex::new(Inner { next: 1, open: BTreeSet::new() }) }
+        Self {
+            node,
+            boot,
+            inner: Mutex::new(Inner {
+                next: 1,
+                open: BTreeSet::new(),
+            }),
+        }
     }
 
     /// The next request.
@@ -39,14 +46,23 @@ impl Requests {
         inner.next += 1;
         inner.open.insert(seq);
         let settled = inner.open.first().map_or(0, |first| first - 1);
-        let id = RequestId { node: self.node, boot: self.boot, seq, settled };
+        let id = RequestId {
+            node: self.node,
+            boot: self.boot,
+            seq,
+            settled,
+        };
         OpenRequest { id, requests: self }
     }
 }
 
 impl Drop for OpenRequest<'_> {
     fn drop(&mut self) {
-        let mut inner = self.requests.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self
+            .requests
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         inner.open.remove(&self.id.seq);
     }
 }
@@ -63,7 +79,11 @@ mod tests {
         assert_eq!((first.id.seq, first.id.settled), (1, 0));
         assert_eq!((second.id.seq, second.id.settled), (2, 0));
         drop(second);
-        assert_eq!(requests.begin().id.settled, 0, "the first is still under way");
+        assert_eq!(
+            requests.begin().id.settled,
+            0,
+            "the first is still under way"
+        );
         drop(first);
         assert_eq!(requests.begin().id.settled, 3);
     }

@@ -5,7 +5,10 @@ use crate::model::{KvOp, NodeId, Op, Role};
 use crate::state::State;
 
 fn denied(role: Role, act: &str) -> CallError {
-    CallError::Denied { role, act: act.to_owned() }
+    CallError::Denied {
+        role,
+        act: act.to_owned(),
+    }
 }
 
 /// May this caller make this call?
@@ -20,7 +23,9 @@ pub fn call(role: Role, node: NodeId, call: &Call, state: &State) -> Result<(), 
         }
         (Role::Worker, Call::Ask(_) | Call::Http(_) | Call::Renew(_) | Call::Servers) => Ok(()),
         (Role::Worker, Call::Raft(..)) => Err(denied(role, "speak raft")),
-        (Role::Worker, Call::ReadIndex | Call::Lease(_)) => Err(denied(role, "make a server's call")),
+        (Role::Worker, Call::ReadIndex | Call::Lease(_)) => {
+            Err(denied(role, "make a server's call"))
+        }
         (Role::Operator, _) => Err(denied(role, "use the port between agents; use HTTPS")),
     }
 }
@@ -57,9 +62,16 @@ fn worker_op(caller: NodeId, op: &Op, state: &State) -> Result<(), CallError> {
         },
         Op::Deregister { node, .. } | Op::CheckUpdate { node, .. } => own_row(node),
         Op::DutyTake { node, .. } | Op::DutyRelease { node, .. } if *node == caller => Ok(()),
-        Op::Lease { node, event: crate::model::LeaseEvent::Leaving, .. } if *node == caller => Ok(()),
+        Op::Lease {
+            node,
+            event: crate::model::LeaseEvent::Leaving,
+            ..
+        } if *node == caller => Ok(()),
         Op::MemberRemove(node) if *node == caller => Ok(()),
-        _ => Err(denied(role, "make that change; it takes a server or an operator")),
+        _ => Err(denied(
+            role,
+            "make that change; it takes a server or an operator",
+        )),
     }
 }
 
@@ -71,7 +83,15 @@ mod tests {
     const ME: NodeId = NodeId::from_u128(7);
 
     fn write(op: Op) -> Call {
-        Call::Write(RequestId { node: ME, boot: BootId(1), seq: 1, settled: 0 }, op)
+        Call::Write(
+            RequestId {
+                node: ME,
+                boot: BootId(1),
+                seq: 1,
+                settled: 0,
+            },
+            op,
+        )
     }
 
     #[test]
@@ -81,15 +101,25 @@ mod tests {
             Call::ReadIndex,
             write(Op::TokenRevoke(TokenId([1; 8]))),
             write(Op::MemberRemove(NodeId::from_u128(8))),
-            write(Op::HiddenPut { key: "swarm/tokens".into(), value: None, expect: None }),
+            write(Op::HiddenPut {
+                key: "swarm/tokens".into(),
+                value: None,
+                expect: None,
+            }),
             write(Op::SessionsExpire(Vec::new())),
         ] {
             assert!(call(Role::Worker, ME, &forbidden, &state).is_err());
             assert!(call(Role::Operator, ME, &forbidden, &state).is_err());
             assert!(call(Role::Server, ME, &forbidden, &state).is_ok());
         }
-        let fine = write(Op::Kv(KvOp::Delete { key: "a".into(), cas: None }));
+        let fine = write(Op::Kv(KvOp::Delete {
+            key: "a".into(),
+            cas: None,
+        }));
         assert!(call(Role::Worker, ME, &fine, &state).is_ok());
-        assert!(call(Role::Worker, NodeId::from_u128(9), &fine, &state).is_err(), "in another's name");
+        assert!(
+            call(Role::Worker, NodeId::from_u128(9), &fine, &state).is_err(),
+            "in another's name"
+        );
     }
 }

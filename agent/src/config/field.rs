@@ -1,93 +1,13 @@
-//! Reading typed fields out of the tree, and collecting what is wrong with them.
+//! Typed fields of the tree.
 
-use super::error::{ConfigError, ConfigErrors, Problem};
+use super::complaints::Complaints;
+use super::error::Problem;
+use super::guess::{is_showable, unknown, words};
 use super::syntax;
-use super::tree::{self, Node, Value};
+use super::tree::{Node, Value};
 
-/// More than this help nobody, and each costs a look for its place.
-const MAX_ERRORS: usize = 20;
 /// Longer texts are described, not quoted.
 const MAX_QUOTE: usize = 40;
-
-/// What was found wrong so far.
-#[derive(Default)]
-pub(super) struct Complaints {
-    list: Vec<(u32, String, Problem)>,
-}
-
-impl Complaints {
-    pub(super) fn add(&mut self, at: u32, path: impl Into<String>, problem: Problem) {
-        self.list.push((at, path.into(), problem));
-    }
-
-    pub(super) fn wrong(&mut self, field: &Field<'_>, expected: impl Into<String>) {
-        let problem = Problem::Wrong {
-            found: field.found(),
-            expected: expected.into(),
-        };
-        self.add(field.place(), &field.path, problem);
-    }
-
-    /// The errors, in the file's order, with places and without secrets.
-    pub(super) fn finish(mut self, file: &str, text: &str, root: &Node) -> Option<ConfigErrors> {
-        if self.list.is_empty() {
-            return None;
-        }
-        self.list.sort_by_key(|(at, ..)| *at);
-        self.list.truncate(MAX_ERRORS);
-        let mut secrets = Vec::new();
-        collect_secrets(root, false, &mut secrets);
-        let errors = self.list.into_iter().map(|(at, key, problem)| ConfigError {
-            file: file.to_owned(),
-            place: tree::locate(text, at),
-            key,
-            problem: scrubbed(problem, &secrets),
-        });
-        Some(ConfigErrors(errors.collect()))
-    }
-}
-
-/// Texts under keys that sound secret. A net under the rule that those are not quoted: the same
-/// text may stand under another key by mistake.
-fn collect_secrets<'t>(node: &'t Node, secret: bool, secrets: &mut Vec<&'t str>) {
-    match &node.value {
-        Value::Text(text) if secret && text.len() >= 4 => secrets.push(text),
-        Value::List(items) => {
-            for item in items {
-                collect_secrets(item, secret, secrets);
-            }
-        }
-        Value::Map(entries) => {
-            for (key, value) in entries {
-                let name = match &key.value {
-                    Value::Text(name) => name.to_ascii_lowercase(),
-                    _ => String::new(),
-                };
-                let secret = secret
-                    || ["tok", "secret", "passw", "key", "cred"]
-                        .iter()
-                        .any(|word| name.contains(word));
-                collect_secrets(value, secret, secrets);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn scrubbed(problem: Problem, secrets: &[&str]) -> Problem {
-    let is_clean = |text: &String| !secrets.iter().any(|secret| text.contains(secret));
-    match problem {
-        Problem::Wrong { found, expected } if !is_clean(&found) => Problem::Wrong {
-            found: "a text that is a secret elsewhere in this file".to_owned(),
-            expected,
-        },
-        Problem::UnknownKey { found, hint } => Problem::UnknownKey {
-            found: found.filter(is_clean),
-            hint,
-        },
-        other => other,
-    }
-}
 
 /// A value with its path.
 #[derive(Clone)]
@@ -260,10 +180,8 @@ impl<'t> Section<'t> {
             return complaints.add(at, &self.path, problem);
         };
         if let Some(known) = known.filter(|known| !known.contains(&name.as_str())) {
-            let problem = Problem::UnknownKey {
-                found: is_showable(name).then(|| name.clone()),
-                hint: hint(name, known),
-            };
+            let has_value = !matches!(node.value, Value::Null);
+            let problem = unknown(name, known, has_value);
             return complaints.add(at, &self.path, problem);
         }
         let path = self.path_of(name);
@@ -341,55 +259,4 @@ impl<'t> Section<'t> {
         };
         complaints.add(self.number, self.path_of(name), problem);
     }
-}
-
-/// `a, b or c`.
-pub(super) fn words(words: &[&str]) -> String {
-    match words {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
-    }
-}
-
-/// Whether a key can be shown: a secret in a wrong place doesn't look like this.
-fn is_showable(name: &str) -> bool {
-    (1..=24).contains(&name.len())
-        && name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-}
-
-fn hint(name: &str, known: &[&str]) -> String {
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    let near = known.iter().map(|key| (distance(&name, key), *key)).min();
-    match near {
-        Some((distance, key)) if distance <= 1 + key.len() / 5 => format!("did you mean {key:?}?"),
-        _ => format!("expected {}", words(known)),
-    }
-}
-
-/// Levenshtein's, over bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut last = i + 1;
-        let mut diagonal = i;
-        for (j, y) in b.bytes().enumerate() {
-            let above = row.get(j + 1).copied().unwrap_or(usize::MAX - 1);
-            let cost = (diagonal + usize::from(x != y))
-                .min(above + 1)
-                .min(last + 1);
-            if let Some(cell) = row.get_mut(j) {
-                *cell = last;
-            }
-            diagonal = above;
-            last = cost;
-        }
-        if let Some(cell) = row.last_mut() {
-            *cell = last;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }

@@ -10,8 +10,10 @@
 
 pub mod duration;
 
+mod complaints;
 mod error;
 mod field;
+mod guess;
 mod join;
 mod network;
 mod parse;
@@ -19,7 +21,9 @@ mod schema;
 mod secret;
 mod sections;
 mod shape;
+mod storage;
 mod syntax;
+mod timing;
 mod tree;
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::complaints::Complaints;
 use super::error::{ConfigError, ConfigErrors, Problem};
-use super::field::{Complaints, Field, Section};
+use super::field::{Field, Section};
 use super::join::{JoinError, JoinSource};
-use super::{AdminNetwork, Config, SecretSource, sections, tree};
+use super::{AdminNetwork, Config, SecretSource, sections, storage, timing, tree};
 use crate::model::{Name, Role};
 
 pub(super) const KEYS: [&str; 16] = [
@@ -44,6 +45,8 @@ pub(super) const ABSOLUTE: &str = "an absolute path";
 impl Config {
     /// Reads `text`. `file_name` is for the messages.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, ConfigErrors> {
+        // Some editors put a byte order mark there.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let root = tree::read(text).map_err(|(place, problem)| {
             ConfigErrors(vec![ConfigError {
                 file: file_name.to_owned(),
@@ -81,12 +84,12 @@ fn read_root(root: &tree::Node, complaints: &mut Complaints) -> Option<Config> {
     let data_dir = data_dir.unwrap_or_else(|| PathBuf::from(DATA_DIR));
     let dns = sections::dns(&top, complaints);
     let docker = sections::docker(&top, complaints);
-    let registry = sections::registry(&top, &data_dir, complaints);
+    let registry = storage::registry(&top, &data_dir, complaints);
     let log = sections::log(&top, complaints);
     let meta = sections::meta(&top, complaints);
     let listen = sections::listen(&top, complaints);
     sections::check_ports(&top, listen, &dns, complaints);
-    let timing = sections::timing(&top, complaints);
+    let timing = timing::timing(&top, complaints);
     let role = role?;
     let expect = expect?;
     Some(Config {
@@ -179,10 +182,14 @@ fn read_join_item(item: &Field<'_>) -> Result<JoinSource, &'static str> {
     }
 }
 
-/// A provider's arguments may hold secrets.
+/// A provider's arguments may hold secrets; its kind is a word.
 fn found_in_join(item: &Field<'_>) -> String {
-    let provider = item.text().filter(|text| text.starts_with("provider="));
-    provider.map_or_else(|| item.found(), |_| "provider=…".to_owned())
+    let Some(rest) = item.text().and_then(|text| text.strip_prefix("provider=")) else {
+        return item.found();
+    };
+    let kind = rest.split(' ').next().unwrap_or_default();
+    let is_word = (1..=16).contains(&kind.len()) && kind.bytes().all(|b| b.is_ascii_lowercase());
+    format!("provider={}", if is_word { kind } else { "…" })
 }
 
 /// A secret's text is never told, so this doesn't go through [`Section::get`].

@@ -5,10 +5,8 @@
 use serde_json::{Value, json};
 
 use super::parse::{DATA_DIR, MAX_EXPECT};
-use super::sections::{
-    CERTIFICATE, DNS_PORT, DOCKER_SOCKET, GRACE, LEASE, MAX_META, MAX_META_VALUE, REAP,
-    SESSION_GRACE,
-};
+use super::sections::{DNS_PORT, DOCKER_SOCKET, MAX_META, MAX_META_VALUE};
+use super::timing::{CERTIFICATE, GRACE, LEASE, REAP, SESSION_GRACE};
 use super::{Listen, Timing, duration};
 
 /// The schema.

@@ -2,37 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
+use super::complaints::Complaints;
 use super::error::Problem;
-use super::field::{Complaints, Field, Section, words};
+use super::field::{Field, Section};
+use super::guess::words;
 use super::join::read_address;
-use super::parse::{ABSOLUTE, absolute, read_secret};
-use super::{
-    Dns, Docker, Listen, Log, LogFormat, LogLevel, Recursors, Registry, S3, Storage, SwarmMode,
-    Timing, duration,
-};
+use super::parse::{ABSOLUTE, absolute};
+use super::{Dns, Docker, Listen, Log, LogFormat, LogLevel, Recursors, SwarmMode};
 
 pub(super) const DNS_KEYS: [&str; 2] = ["port", "recursors"];
 pub(super) const DOCKER_KEYS: [&str; 3] = ["enabled", "swarm", "socket"];
-pub(super) const REGISTRY_KEYS: [&str; 3] = ["enabled", "command", "storage"];
-pub(super) const STORAGE_KEYS: [&str; 2] = ["filesystem", "s3"];
-pub(super) const S3_KEYS: [&str; 9] = [
-    "bucket",
-    "region",
-    "regionendpoint",
-    "rootdirectory",
-    "accesskey",
-    "secretkey",
-    "encrypt",
-    "skipverify",
-    "forcepathstyle",
-];
 pub(super) const LOG_KEYS: [&str; 2] = ["level", "format"];
 pub(super) const LISTEN_KEYS: [&str; 4] = ["rpc", "http", "https", "registry"];
-pub(super) const TIMING_KEYS: [&str; 5] =
-    ["lease", "session_grace", "grace", "reap", "certificate"];
 
 pub(super) const DNS_PORT: u16 = 53;
 pub(super) const DOCKER_SOCKET: &str = "/var/run/docker.sock";
@@ -43,12 +26,11 @@ pub(super) const MAX_META_VALUE: usize = 512;
 
 const FLAG: &str = "true or false";
 const PORT: &str = "a port (1 to 65535)";
-const TEXT: &str = "a text that is not empty";
+pub(super) const TEXT: &str = "a text that is not empty";
 const RECURSORS: &str = "auto, or a list of addresses, each with or without a port";
-const KEY_SOURCE: &str = "the key itself, \"${NAME}\" of the environment, or \"file:/path\"";
 
 /// A section by name; an empty one, if it is not there.
-fn section<'t>(
+pub(super) fn section<'t>(
     top: &Section<'t>,
     name: &str,
     known: Option<&[&str]>,
@@ -58,7 +40,12 @@ fn section<'t>(
     Some(Section::open(field, known, complaints))
 }
 
-fn flag(section: &Section<'_>, name: &str, default: bool, complaints: &mut Complaints) -> bool {
+pub(super) fn flag(
+    section: &Section<'_>,
+    name: &str,
+    default: bool,
+    complaints: &mut Complaints,
+) -> bool {
     let found = section.get(name, FLAG, complaints, Field::flag);
     found.unwrap_or(default)
 }
@@ -68,7 +55,7 @@ fn port(section: &Section<'_>, name: &str, default: u16, complaints: &mut Compla
     found.unwrap_or(default)
 }
 
-fn text(field: &Field<'_>) -> Option<String> {
+pub(super) fn text(field: &Field<'_>) -> Option<String> {
     let text = field.text()?;
     (!text.trim().is_empty()).then(|| text.to_owned())
 }
@@ -126,71 +113,6 @@ pub(super) fn docker(top: &Section<'_>, complaints: &mut Complaints) -> Docker {
         docker.socket = socket.unwrap_or(docker.socket);
     }
     docker
-}
-
-pub(super) fn registry(
-    top: &Section<'_>,
-    data_dir: &Path,
-    complaints: &mut Complaints,
-) -> Registry {
-    let mut registry = Registry {
-        enabled: true,
-        command: None,
-        storage: Storage::Filesystem(data_dir.join("registry")),
-    };
-    if let Some(section) = section(top, "registry", Some(&REGISTRY_KEYS), complaints) {
-        registry.enabled = flag(&section, "enabled", registry.enabled, complaints);
-        registry.command = section.get("command", TEXT, complaints, text);
-        registry.storage = storage(&section, complaints).unwrap_or(registry.storage);
-    }
-    registry
-}
-
-fn storage(registry: &Section<'_>, complaints: &mut Complaints) -> Option<Storage> {
-    const ONE: &str = "either filesystem or s3";
-    let field = registry.field("storage")?;
-    let section = Section::open(field, Some(&STORAGE_KEYS), complaints);
-    match section.fields() {
-        [("filesystem", _)] => section
-            .get("filesystem", ABSOLUTE, complaints, absolute)
-            .map(Storage::Filesystem),
-        [(_, field)] => s3(field, complaints).map(Storage::S3),
-        [] => {
-            complaints.wrong(field, ONE);
-            None
-        }
-        [_, (_, second), ..] => {
-            let problem = Problem::Wrong {
-                found: "both filesystem and s3".to_owned(),
-                expected: ONE.to_owned(),
-            };
-            complaints.add(second.place(), &field.path, problem);
-            None
-        }
-    }
-}
-
-fn s3(field: &Field<'_>, complaints: &mut Complaints) -> Option<S3> {
-    let section = Section::open(field, Some(&S3_KEYS), complaints);
-    let bucket = section.require("bucket", "the bucket's name", complaints, text);
-    let region = section.require("region", "the bucket's region", complaints, text);
-    let s3 = S3 {
-        bucket: bucket.unwrap_or_default(),
-        region: region.unwrap_or_default(),
-        regionendpoint: section.get("regionendpoint", TEXT, complaints, text),
-        rootdirectory: section.get("rootdirectory", TEXT, complaints, text),
-        accesskey: read_secret(&section, "accesskey", KEY_SOURCE, complaints),
-        secretkey: read_secret(&section, "secretkey", KEY_SOURCE, complaints),
-        encrypt: flag(&section, "encrypt", false, complaints),
-        skipverify: flag(&section, "skipverify", false, complaints),
-        forcepathstyle: flag(&section, "forcepathstyle", false, complaints),
-    };
-    match (section.field("accesskey"), section.field("secretkey")) {
-        (Some(_), None) => section.missing("secretkey", "it beside accesskey", complaints),
-        (None, Some(_)) => section.missing("accesskey", "it beside secretkey", complaints),
-        _ => {}
-    }
-    Some(s3)
 }
 
 pub(super) fn log(top: &Section<'_>, complaints: &mut Complaints) -> Log {
@@ -298,66 +220,5 @@ pub(super) fn check_ports(
                 }
             }
         }
-    }
-}
-
-/// The shortest and the longest of each, which leave room for tests and for slow networks.
-pub(super) const LEASE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_mins(1));
-pub(super) const SESSION_GRACE: (Duration, Duration) =
-    (Duration::from_millis(200), Duration::from_hours(1));
-pub(super) const GRACE: (Duration, Duration) =
-    (Duration::from_millis(500), Duration::from_hours(24));
-pub(super) const REAP: (Duration, Duration) =
-    (Duration::from_secs(1), Duration::from_hours(30 * 24));
-pub(super) const CERTIFICATE: (Duration, Duration) =
-    (Duration::from_secs(10), Duration::from_hours(365 * 24));
-
-pub(super) fn timing(top: &Section<'_>, complaints: &mut Complaints) -> Timing {
-    let mut timing = Timing::default();
-    let Some(section) = section(top, "timing", Some(&TIMING_KEYS), complaints) else {
-        return timing;
-    };
-    let mut read = |name: &str, default: Duration, (from, to): (Duration, Duration)| {
-        let (low, high) = (duration::format(from), duration::format(to));
-        let expected = format!("a duration from {low} to {high}, like \"2s\" or \"1h30m\"");
-        let found = section.get(name, &expected, complaints, |field| {
-            let span = duration::parse(field.text()?).ok()?;
-            (from..=to).contains(&span).then_some(span)
-        });
-        found.unwrap_or(default)
-    };
-    timing.lease = read("lease", timing.lease, LEASE);
-    timing.session_grace = read("session_grace", timing.session_grace, SESSION_GRACE);
-    timing.grace = read("grace", timing.grace, GRACE);
-    timing.reap = read("reap", timing.reap, REAP);
-    timing.certificate = read("certificate", timing.certificate, CERTIFICATE);
-    let order = [
-        ("lease", timing.lease),
-        ("session_grace", timing.session_grace),
-        ("grace", timing.grace),
-        ("reap", timing.reap),
-    ];
-    for pair in order.windows(2) {
-        if let [(less, small), (more, large)] = *pair
-            && small >= large
-        {
-            complain_of_order(&section, (less, small), (more, large), complaints);
-        }
-    }
-    timing
-}
-
-/// At the key that the file gives; at the second, if it gives both.
-fn complain_of_order(
-    section: &Section<'_>,
-    (less, small): (&str, Duration),
-    (more, large): (&str, Duration),
-    complaints: &mut Complaints,
-) {
-    let (small, large) = (duration::format(small), duration::format(large));
-    if let Some(field) = section.field(more) {
-        complaints.wrong(field, format!("more than timing.{less} ({small})"));
-    } else if let Some(field) = section.field(less) {
-        complaints.wrong(field, format!("less than timing.{more} ({large})"));
     }
 }

@@ -9,10 +9,13 @@ pub(super) const TWO_DOCUMENTS: &str =
 pub(super) const TAG: &str = "there is a YAML tag (!…) here: remove it, or put the value in quotes";
 
 /// What the parser says, and what we say.
-const WORDS: [(&str, &str); 16] = [
+const WORDS: [(&str, &str); 17] = [
     (NO_DOCUMENT, NO_DOCUMENT),
     ("EOF while parsing", NO_DOCUMENT),
-    (TWO_DOCUMENTS, TWO_DOCUMENTS),
+    (
+        "did not find expected <document start>",
+        "the indentation does not fit the lines above",
+    ),
     (
         "mapping values are not allowed",
         "there is one ':' too many on this line: put the value in quotes, or mind the indentation",
@@ -37,13 +40,14 @@ const WORDS: [(&str, &str); 16] = [
         "block sequence entries are not allowed",
         "a list can't start here: put '-' on a line of its own",
     ),
-    (
-        "found unexpected end of stream",
-        "a quote, a '[' or a '{' is not closed by the end of the file",
-    ),
+    ("found unexpected end of stream", "a quote is not closed"),
     (
         "found unexpected document indicator",
         "a quote is not closed",
+    ),
+    (
+        "cannot start any token",
+        "a value can't start with this character: put it in quotes",
     ),
     (
         "found unknown escape character",
@@ -66,12 +70,11 @@ pub(super) fn problem(text: &str, place: Option<Place>, said: &str) -> (Option<P
     }
     let known = WORDS.iter().find(|(theirs, _)| said.contains(theirs));
     let words = known.map_or("something is wrong here, or just before", |(_, ours)| ours);
-    // What is not closed is noticed at the end only; it began where the parser's last words say.
-    let place = if words.contains("not closed") {
-        began(said).or(place)
-    } else {
-        place
-    };
+    // These are noticed further down; they began where the parser's last words say.
+    let began_before = ["not closed", "has no ':'"]
+        .iter()
+        .any(|late| words.contains(late));
+    let place = began(said).filter(|_| began_before).or(place);
     (place, Problem::Syntax(words))
 }
 

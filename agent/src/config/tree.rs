@@ -5,8 +5,8 @@
 
 use std::fmt;
 
+use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize as _, Deserializer};
 
 use super::error::{Place, Problem};
 use super::syntax;
@@ -16,6 +16,7 @@ const MAX_NODES: u32 = 10_000;
 /// Of all texts together, aliases expanded.
 const MAX_TEXT: usize = 1024 * 1024;
 const MAX_DEPTH: u32 = 16;
+const TOO_DEEP: &str = "nested deeper than 16 levels";
 /// Brackets that are open at once; more than the depth, since some stand in quotes and comments.
 const MAX_OPEN: usize = 1_000;
 /// Of the file.
@@ -73,13 +74,13 @@ fn walk_over(text: &str, walk: &mut Walk) -> Result<Node, serde_yaml::Error> {
     let Some(first) = documents.next() else {
         return Err(serde_yaml::Error::custom(syntax::NO_DOCUMENT));
     };
-    let root = walk.deserialize(first)?;
+    let root = (&mut *walk).deserialize(first)?;
     match documents.next() {
         None => Ok(root),
-        // Read only for its place or its syntax error.
+        // Read only for its place; what is wrong is that it is there.
         Some(second) => {
-            serde::de::IgnoredAny::deserialize(second)?;
-            Err(serde_yaml::Error::custom(syntax::TWO_DOCUMENTS))
+            walk.tripwire = Some(walk.next);
+            walk.deserialize(second)
         }
     }
 }
@@ -90,8 +91,6 @@ fn place_of(error: &serde_yaml::Error) -> Option<Place> {
         column: location.column(),
     })
 }
-
-const TOO_DEEP: &str = "nested deeper than 16 levels";
 
 /// One way through the file, every node in order.
 #[derive(Default)]
@@ -120,6 +119,7 @@ impl Walk {
     fn number<E: serde::de::Error>(&mut self) -> Result<u32, E> {
         let number = self.next;
         if self.tripwire == Some(number) {
+            self.refused = Some(Problem::Syntax(syntax::TWO_DOCUMENTS));
             return Err(E::custom("here"));
         }
         if number >= MAX_NODES {

@@ -52,16 +52,27 @@ pub fn plan(view: &View<'_>) -> Option<Step> {
     }
     let alive = |node: &NodeId| status(node) == Some(MemberStatus::Alive);
     let gone = |node: &NodeId| {
-        matches!(status(node), None | Some(MemberStatus::Failed | MemberStatus::Leaving))
+        matches!(
+            status(node),
+            None | Some(MemberStatus::Failed | MemberStatus::Leaving)
+        )
     };
     let ready: Vec<NodeId> = view
         .learners
         .iter()
         .copied()
         .filter(|node| alive(node))
-        .filter(|node| view.behind.get(node).is_some_and(|behind| *behind <= CAUGHT_UP))
+        .filter(|node| {
+            view.behind
+                .get(node)
+                .is_some_and(|behind| *behind <= CAUGHT_UP)
+        })
         .collect();
-    let removable = view.voters.iter().copied().find(|node| gone(node) && *node != view.leader);
+    let removable = view
+        .voters
+        .iter()
+        .copied()
+        .find(|node| gone(node) && *node != view.leader);
     if let (Some(old), Some(new)) = (removable, ready.first()) {
         let mut voters = view.voters.clone();
         voters.remove(&old);
@@ -78,7 +89,10 @@ pub fn plan(view: &View<'_>) -> Option<Step> {
     if let Some(leaving) = without_replacement(view, &status, &alive) {
         return Some(leaving);
     }
-    view.learners.iter().find(|node| status(node).is_none()).map(|node| Step::DropLearner(*node))
+    view.learners
+        .iter()
+        .find(|node| status(node).is_none())
+        .map(|node| Step::DropLearner(*node))
 }
 
 /// A voter that leaves or was removed goes even without a replacement, if the rest keep a quorum
@@ -90,7 +104,12 @@ fn without_replacement(
 ) -> Option<Step> {
     let leaves = |node: &NodeId| matches!(status(node), None | Some(MemberStatus::Leaving));
     let old = view.voters.iter().copied().find(|node| leaves(node))?;
-    let rest: BTreeSet<NodeId> = view.voters.iter().copied().filter(|node| *node != old).collect();
+    let rest: BTreeSet<NodeId> = view
+        .voters
+        .iter()
+        .copied()
+        .filter(|node| *node != old)
+        .collect();
     let living = rest.iter().filter(|node| alive(node)).count();
     if rest.is_empty() || living < rest.len() / 2 + 1 {
         return None;

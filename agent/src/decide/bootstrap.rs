@@ -128,17 +128,20 @@ impl View<'_> {
     }
 
     fn founded(&self) -> Option<(ClusterId, SocketAddr)> {
-        self.others().find_map(|(address, said)| match said.standing {
-            Standing::Member(cluster) => Some((cluster, address)),
-            _ => None,
-        })
+        self.others()
+            .find_map(|(address, said)| match said.standing {
+                Standing::Member(cluster) => Some((cluster, address)),
+                _ => None,
+            })
     }
 
     fn announcement(&self, node: NodeId) -> Option<&Announcement> {
         if node == self.me.node {
             return Some(self.me);
         }
-        self.others().map(|(_, said)| said).find(|said| said.node == node)
+        self.others()
+            .map(|(_, said)| said)
+            .find(|said| said.node == node)
     }
 }
 
@@ -204,22 +207,31 @@ fn with_bid(view: &View<'_>, bid: &Bid) -> Step {
     let me = view.me;
     let majority = bid.members.len() / 2 + 1;
     let gave_up = |node: &NodeId| {
-        view.announcement(*node).is_some_and(|said| said.renounced.contains(&bid.cluster))
+        view.announcement(*node)
+            .is_some_and(|said| said.renounced.contains(&bid.cluster))
     };
     let renounced = bid.members.iter().filter(|node| gave_up(node)).count();
     if gave_up(&bid.proposer) || renounced >= majority {
         return Step::Release(bid.cluster);
     }
-    let founded = view.others().any(|(_, said)| said.standing == Standing::Member(bid.cluster));
+    let founded = view
+        .others()
+        .any(|(_, said)| said.standing == Standing::Member(bid.cluster));
     if me.renounced.contains(&bid.cluster) {
         return if founded {
             Step::Reborn(bid.cluster)
         } else {
-            Step::Wait(format!("gave {} up; {renounced} of {majority} needed did", bid.cluster))
+            Step::Wait(format!(
+                "gave {} up; {renounced} of {majority} needed did",
+                bid.cluster
+            ))
         };
     }
     if founded || view.accepted {
-        return Step::Wait(format!("cluster {} is founded; waiting for its papers", bid.cluster));
+        return Step::Wait(format!(
+            "cluster {} is founded; waiting for its papers",
+            bid.cluster
+        ));
     }
     if bid.proposer == me.node {
         return as_proposer(view, bid);
@@ -235,8 +247,12 @@ fn as_proposer(view: &View<'_>, bid: &Bid) -> Step {
         Some(Standing::Promised(theirs)) => theirs.cluster == bid.cluster,
         _ => false,
     };
-    let missing: BTreeSet<NodeId> =
-        bid.members.iter().copied().filter(|node| !promised(node)).collect();
+    let missing: BTreeSet<NodeId> = bid
+        .members
+        .iter()
+        .copied()
+        .filter(|node| !promised(node))
+        .collect();
     if missing.is_empty() {
         return Step::Found;
     }

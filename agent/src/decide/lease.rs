@@ -86,20 +86,37 @@ impl Table {
                     _ => now,
                 };
                 let lapsed = member.status != MemberStatus::Alive;
-                (member.id, Entry { closed: lapsed, ..Entry::at(heard) })
+                (
+                    member.id,
+                    Entry {
+                        closed: lapsed,
+                        ..Entry::at(heard)
+                    },
+                )
             })
             .collect();
     }
 
     /// A stream begins or a renewal comes.
-    pub fn heard(&mut self, node: NodeId, stream: StreamId, now: Duration, lease: Duration) -> Renewal {
-        let entry = self.entries.entry(node).or_insert_with(|| Entry { closed: true, ..Entry::at(now) });
+    pub fn heard(
+        &mut self,
+        node: NodeId,
+        stream: StreamId,
+        now: Duration,
+        lease: Duration,
+    ) -> Renewal {
+        let entry = self.entries.entry(node).or_insert_with(|| Entry {
+            closed: true,
+            ..Entry::at(now)
+        });
         if entry.ending {
             return Renewal::Ending;
         }
         if let Some(present) = entry.stream {
             if present.boot != stream.boot {
-                let live = !entry.closed && entry.hold_until.is_none() && now.saturating_sub(entry.heard) <= lease;
+                let live = !entry.closed
+                    && entry.hold_until.is_none()
+                    && now.saturating_sub(entry.heard) <= lease;
                 if live {
                     return Renewal::Twin(present.boot);
                 }
@@ -134,7 +151,9 @@ impl Table {
 
     /// How long ago each node was heard, and its stream.
     pub fn ages(&self, now: Duration) -> impl Iterator<Item = (NodeId, Duration)> + '_ {
-        self.entries.iter().map(move |(node, entry)| (*node, now.saturating_sub(entry.heard)))
+        self.entries
+            .iter()
+            .map(move |(node, entry)| (*node, now.saturating_sub(entry.heard)))
     }
 
     /// Compares what the state says of the members with what was heard. The caller proposes the
@@ -148,10 +167,10 @@ impl Table {
         self.forgive_own_lateness(now, timing);
         let mut events = Vec::new();
         for member in members {
-            let entry = self
-                .entries
-                .entry(member.id)
-                .or_insert_with(|| Entry { closed: true, ..Entry::at(now) });
+            let entry = self.entries.entry(member.id).or_insert_with(|| Entry {
+                closed: true,
+                ..Entry::at(now)
+            });
             if let Some(event) = entry.next_event(now, timing, member) {
                 let boot = match (event, entry.stream) {
                     (LeaseEvent::Held, Some(stream)) => stream.boot,
@@ -193,7 +212,9 @@ impl Table {
         if let Some(last) = self.last_tick {
             let gap = now.saturating_sub(last);
             if gap > timing.lease / 4 {
-                self.entries.values_mut().for_each(|entry| entry.heard = (entry.heard + gap).min(now));
+                self.entries
+                    .values_mut()
+                    .for_each(|entry| entry.heard = (entry.heard + gap).min(now));
             }
         }
         self.last_tick = Some(now);
@@ -214,7 +235,12 @@ impl Entry {
         }
     }
 
-    fn next_event(&mut self, now: Duration, timing: &Timing, member: &Member) -> Option<LeaseEvent> {
+    fn next_event(
+        &mut self,
+        now: Duration,
+        timing: &Timing,
+        member: &Member,
+    ) -> Option<LeaseEvent> {
         let quiet = now.saturating_sub(self.heard);
         let kept = self.hold_until.is_some_and(|until| now < until);
         let held = !kept && !self.closed && quiet <= timing.lease;
@@ -232,8 +258,10 @@ impl Entry {
             }
             MemberStatus::Lapsed | MemberStatus::Failed if held && self.stream.is_some() => {
                 let since = *self.held_since.get_or_insert(now);
-                self.losses.retain(|loss| now.saturating_sub(*loss) <= FLAPPING);
-                let proven = self.losses.len() < LOSSES || now.saturating_sub(since) >= timing.grace;
+                self.losses
+                    .retain(|loss| now.saturating_sub(*loss) <= FLAPPING);
+                let proven =
+                    self.losses.len() < LOSSES || now.saturating_sub(since) >= timing.grace;
                 proven.then_some(LeaseEvent::Held)
             }
             MemberStatus::Lapsed if quiet > timing.grace => {

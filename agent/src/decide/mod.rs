@@ -4,6 +4,9 @@
 
 pub mod autopilot;
 pub mod bootstrap;
+pub mod checks;
 pub mod lease;
 pub mod registry;
+pub mod services;
+pub mod session;
 pub mod swarm;

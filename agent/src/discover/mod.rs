@@ -75,12 +75,22 @@ mod tests {
     async fn a_name_that_does_not_resolve_hides_nothing() {
         let fixed: SocketAddr = "127.0.0.9:8300".parse().unwrap();
         let sources = Sources::new(vec![
-            Source::Dns { host: "no.such.name.invalid".into(), port: 8300 },
+            Source::Dns {
+                host: "no.such.name.invalid".into(),
+                port: 8300,
+            },
             Source::Address(fixed),
-            Source::Dns { host: "localhost".into(), port: 8300 },
+            Source::Dns {
+                host: "localhost".into(),
+                port: 8300,
+            },
         ]);
         let found = sources.addresses().await;
         assert!(found.contains(&fixed));
-        assert!(found.iter().any(|address| address.ip().is_loopback() && *address != fixed));
+        assert!(
+            found
+                .iter()
+                .any(|address| address.ip().is_loopback() && *address != fixed)
+        );
     }
 }

@@ -30,6 +30,15 @@ pub(super) fn remove(path: &Path) -> Result<(), DiskError> {
     }
 }
 
+/// Removes `path` with all that is in it.
+pub(super) fn remove_all(path: &Path) -> Result<(), DiskError> {
+    if !path.is_dir() {
+        return remove(path);
+    }
+    fs::remove_dir_all(path).map_err(DiskError::io("remove", path))?;
+    sync_parent(path)
+}
+
 /// The content; `None`: there is no such file.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
     match fs::read(path) {

@@ -70,6 +70,17 @@ impl DataDir {
         self.inner.node_id
     }
 
+    /// Gives this node up: the folder is a new node's at the next start. What belongs to a node
+    /// carries its id, so that a crash in between leaves nothing that is taken for the new one's;
+    /// `names` are cleared away after that.
+    pub fn forget_node(&self, names: &[&str]) -> Result<(), DiskError> {
+        atomic::remove(&self.path(FORMAT_FILE))?;
+        atomic::remove(&self.path(IDENTITY))?;
+        names
+            .iter()
+            .try_for_each(|name| atomic::remove_all(&self.path(name)))
+    }
+
     /// Where the folder is.
     #[must_use]
     pub fn root(&self) -> &Path {

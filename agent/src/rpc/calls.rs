@@ -77,8 +77,15 @@ impl Calls {
                 waiting.close();
             }
         });
-        let inner = Inner { address: dialed.address, out, next: AtomicU64::new(1), waiting };
-        Self { inner: Arc::new(inner) }
+        let inner = Inner {
+            address: dialed.address,
+            out,
+            next: AtomicU64::new(1),
+            waiting,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Whether the connection has ended.
@@ -91,11 +98,18 @@ impl Calls {
     /// the other side that nobody waits any more.
     pub async fn call(&self, request: Vec<u8>, deadline: Duration) -> Result<Bytes, RpcError> {
         let address = self.inner.address;
-        let closed = || RpcError::Closed { address, reason: "the connection broke".into() };
+        let closed = || RpcError::Closed {
+            address,
+            reason: "the connection broke".into(),
+        };
         let number = self.inner.next.fetch_add(1, Ordering::Relaxed);
         let (answered, answer) = oneshot::channel();
         self.inner.waiting.calls().insert(number, answered);
-        let mut guard = CallGuard { inner: &self.inner, number, done: false };
+        let mut guard = CallGuard {
+            inner: &self.inner,
+            number,
+            done: false,
+        };
         if self.is_closed() {
             return Err(closed());
         }
@@ -106,7 +120,10 @@ impl Calls {
         };
         let result = tokio::time::timeout(deadline, exchange)
             .await
-            .map_err(|_| RpcError::Timeout { address, after: deadline })?;
+            .map_err(|_| RpcError::Timeout {
+                address,
+                after: deadline,
+            })?;
         guard.done = true;
         result
     }
@@ -123,7 +140,10 @@ impl Drop for CallGuard<'_> {
         self.inner.waiting.calls().remove(&self.number);
         if !self.done {
             // If the queue is full the answer comes, and finds nobody: no harm.
-            let _ = self.inner.out.try_send(Frame::new(Kind::Cancel, self.number, Bytes::new()));
+            let _ = self
+                .inner
+                .out
+                .try_send(Frame::new(Kind::Cancel, self.number, Bytes::new()));
         }
     }
 }

@@ -31,7 +31,9 @@ pub async fn dial(
 ) -> Result<Dialed, RpcError> {
     let failed = |reason: String| RpcError::Connect { address, reason };
     let work = async {
-        let tcp = TcpStream::connect(address).await.map_err(|error| failed(error.to_string()))?;
+        let tcp = TcpStream::connect(address)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         let _ = tcp.set_nodelay(true);
         let name = ServerName::IpAddress(address.ip().into());
         let tls = TlsConnector::from(config)
@@ -43,12 +45,23 @@ pub async fn dial(
             session.export_keying_material(out, label, context)
         })
         .map_err(|error| failed(error.to_string()))?;
-        let certificates =
-            session.peer_certificates().unwrap_or_default().iter().map(|c| c.clone().into_owned());
+        let certificates = session
+            .peer_certificates()
+            .unwrap_or_default()
+            .iter()
+            .map(|c| c.clone().into_owned());
         let certificates = certificates.collect();
-        Ok(Dialed { address, certificates, exporter, socket: Box::new(tls) })
+        Ok(Dialed {
+            address,
+            certificates,
+            exporter,
+            socket: Box::new(tls),
+        })
     };
     tokio::time::timeout(deadline, work)
         .await
-        .map_err(|_| RpcError::Timeout { address, after: deadline })?
+        .map_err(|_| RpcError::Timeout {
+            address,
+            after: deadline,
+        })?
 }

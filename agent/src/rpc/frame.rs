@@ -4,7 +4,7 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// The largest frame, header included.
-pub const MAX_FRAME: usize = 8 * 1024 * 1024;
+pub const MAX_FRAME: usize = 64 * 1024 * 1024;
 
 const HEADER: usize = 9;
 
@@ -24,9 +24,15 @@ pub(super) enum Kind {
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Open, Self::Request, Self::Reply, Self::Cancel, Self::Item]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        [
+            Self::Open,
+            Self::Request,
+            Self::Reply,
+            Self::Cancel,
+            Self::Item,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -39,7 +45,11 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn new(kind: Kind, number: u64, payload: impl Into<Bytes>) -> Self {
-        Self { kind, number, payload: payload.into() }
+        Self {
+            kind,
+            number,
+            payload: payload.into(),
+        }
     }
 
     pub(super) fn write_to(&self, buffer: &mut BytesMut) {
@@ -64,7 +74,10 @@ pub(super) struct FrameReader<R> {
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(super) fn new(inner: R) -> Self {
-        Self { inner, buffer: BytesMut::new() }
+        Self {
+            inner,
+            buffer: BytesMut::new(),
+        }
     }
 
     /// The next frame; `None` at a clean end.
@@ -85,10 +98,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 
     fn take(&mut self) -> std::io::Result<Option<Frame>> {
-        let Some(head) = self.buffer.first_chunk::<4>() else { return Ok(None) };
+        let Some(head) = self.buffer.first_chunk::<4>() else {
+            return Ok(None);
+        };
         let length = u32::from_be_bytes(*head) as usize;
         if !(HEADER..=MAX_FRAME).contains(&length) {
-            return Err(invalid(format!("a frame of {length} bytes; {HEADER} to {MAX_FRAME} are allowed")));
+            return Err(invalid(format!(
+                "a frame of {length} bytes; {HEADER} to {MAX_FRAME} are allowed"
+            )));
         }
         if self.buffer.len() < 4 + length {
             return Ok(None);
@@ -97,8 +114,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let mut body = self.buffer.split_to(length);
         let byte = body.get_u8();
         let number = body.get_u64();
-        let kind = Kind::from_byte(byte).ok_or_else(|| invalid(format!("a frame of kind {byte}")))?;
-        Ok(Some(Frame { kind, number, payload: body.freeze() }))
+        let kind =
+            Kind::from_byte(byte).ok_or_else(|| invalid(format!("a frame of kind {byte}")))?;
+        Ok(Some(Frame {
+            kind,
+            number,
+            payload: body.freeze(),
+        }))
     }
 }
 
@@ -113,14 +135,22 @@ mod tests {
         Frame::new(Kind::Cancel, 8, Bytes::new()).write_to(&mut bytes);
         let mut reader = FrameReader::new(&bytes[..]);
         let first = reader.next().await.unwrap().unwrap();
-        assert_eq!((first.kind, first.number, &first.payload[..]), (Kind::Request, 7, &b"one"[..]));
+        assert_eq!(
+            (first.kind, first.number, &first.payload[..]),
+            (Kind::Request, 7, &b"one"[..])
+        );
         assert_eq!(reader.next().await.unwrap().unwrap().kind, Kind::Cancel);
         assert!(reader.next().await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn garbage_is_an_error_and_not_an_allocation() {
-        for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0, 0, 0, 1, 9], &[0xff; 64], &[0, 0, 0, 9, 77, 0, 0, 0, 0, 0, 0, 0, 0]] {
+        for garbage in [
+            &b"GET / HTTP/1.1\r\n\r\n"[..],
+            &[0, 0, 0, 1, 9],
+            &[0xff; 64],
+            &[0, 0, 0, 9, 77, 0, 0, 0, 0, 0, 0, 0, 0],
+        ] {
             assert!(FrameReader::new(garbage).next().await.is_err());
         }
     }

@@ -89,7 +89,9 @@ pub async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         let accepted = tokio::select! {
             () = shutdown.begun() => return,
             accepted = listener.accept() => accepted,
@@ -108,7 +110,9 @@ pub async fn serve(
             let served = async {
                 match tokio::time::timeout(HANDSHAKE, secure(tcp, address, &pick)).await {
                     Ok(Ok((peer, incoming))) => handler.serve(peer, incoming).await,
-                    Ok(Err(error)) => tracing::debug!(peer = %address, %error, "refused a connection"),
+                    Ok(Err(error)) => {
+                        tracing::debug!(peer = %address, %error, "refused a connection")
+                    }
                     Err(_) => tracing::debug!(peer = %address, "a connection said nothing in time"),
                 }
             };
@@ -131,10 +135,9 @@ async fn secure(
     let config = pick(&start.client_hello()).ok_or_else(|| refuse("no common protocol"))?;
     let tls = start.into_stream(config).await?;
     let (_, session) = tls.get_ref();
-    let exporter = channel_binding(|out, label, context| {
-        session.export_keying_material(out, label, context)
-    })
-    .map_err(|error| refuse(&error.to_string()))?;
+    let exporter =
+        channel_binding(|out, label, context| session.export_keying_material(out, label, context))
+            .map_err(|error| refuse(&error.to_string()))?;
     let peer = Peer {
         address,
         alpn: session.alpn_protocol().unwrap_or_default().to_vec(),
@@ -148,8 +151,19 @@ async fn secure(
     };
     let (reader, writer) = tokio::io::split(Box::new(tls) as Socket);
     let mut reader = FrameReader::new(reader);
-    let first = reader.next().await?.ok_or_else(|| refuse("closed before the first frame"))?;
-    Ok((peer, Incoming { first, reader, writer, address }))
+    let first = reader
+        .next()
+        .await?
+        .ok_or_else(|| refuse("closed before the first frame"))?;
+    Ok((
+        peer,
+        Incoming {
+            first,
+            reader,
+            writer,
+            address,
+        },
+    ))
 }
 
 pub(super) fn channel_binding<F>(export: F) -> Result<[u8; 32], rustls::Error>

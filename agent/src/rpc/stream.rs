@@ -36,7 +36,11 @@ impl FrameStream {
     ) -> Self {
         Self {
             source: FrameSource { reader, address },
-            sink: FrameSink { writer, buffer: BytesMut::new(), address },
+            sink: FrameSink {
+                writer,
+                buffer: BytesMut::new(),
+                address,
+            },
         }
     }
 
@@ -53,10 +57,16 @@ impl FrameStream {
 impl FrameSource {
     /// The next item; an error when the stream has ended, cleanly or not.
     pub async fn next(&mut self) -> Result<Bytes, RpcError> {
-        let closed = |reason: String| RpcError::Closed { address: self.address, reason };
+        let closed = |reason: String| RpcError::Closed {
+            address: self.address,
+            reason,
+        };
         match self.reader.next().await {
             Ok(Some(frame)) if frame.kind == Kind::Item => Ok(frame.payload),
-            Ok(Some(frame)) => Err(closed(format!("a frame of kind {:?} on a stream", frame.kind))),
+            Ok(Some(frame)) => Err(closed(format!(
+                "a frame of kind {:?} on a stream",
+                frame.kind
+            ))),
             Ok(None) => Err(closed("the other side closed it".into())),
             Err(error) => Err(closed(error.to_string())),
         }
@@ -79,7 +89,10 @@ impl FrameSink {
         frame.write_to(&mut self.buffer);
         write_all(&mut self.writer, &self.buffer)
             .await
-            .map_err(|error| RpcError::Closed { address: self.address, reason: error.to_string() })
+            .map_err(|error| RpcError::Closed {
+                address: self.address,
+                reason: error.to_string(),
+            })
     }
 }
 

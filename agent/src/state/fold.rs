@@ -3,15 +3,13 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-/// `name` in lower case; allocates only if that changes it.
+/// `name` in lower case (ASCII only: Unicode's tables differ between builds, and replicas of two
+/// builds must agree); allocates only if that changes it.
 pub(super) fn fold(name: &str) -> Cow<'_, str> {
-    let folded = name
-        .bytes()
-        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-    if folded {
-        Cow::Borrowed(name)
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
     } else {
-        Cow::Owned(name.to_lowercase())
+        Cow::Borrowed(name)
     }
 }
 

@@ -64,7 +64,12 @@ impl Kv {
         }
         let alive = self.range(prefix).map(|entry| entry.modify_index).max();
         let known = alive.unwrap_or(0).max(self.graves.under(prefix));
-        if known == 0 { self.table.max(1) } else { known }
+        if known == 0 {
+            // Also where the graves were forgotten: whatever happened here, it was not later.
+            self.table.max(1)
+        } else {
+            known.max(self.graves.floor())
+        }
     }
 
     /// Puts `entry` in place.

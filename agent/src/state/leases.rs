@@ -4,7 +4,7 @@ use super::State;
 use super::changes::Changes;
 use crate::model::{
     BootId, CheckDefinition, CheckRow, CheckStatus, LeaseEvent, Member, MemberStatus, NodeId,
-    Refusal, Reply, SERF_HEALTH, SessionId,
+    Refusal, Reply, SERF_HEALTH, Session, SessionId,
 };
 
 impl State {
@@ -58,7 +58,7 @@ impl State {
         let ending: Vec<SessionId> = self
             .sessions
             .of_node(member.name.as_str())
-            .filter(|session| leans_on_lease(&session.node_checks))
+            .filter(|session| leans_on_lease(session))
             .map(|session| session.id)
             .collect();
         self.end_sessions(&ending, changes);
@@ -91,8 +91,7 @@ impl State {
     }
 }
 
-fn leans_on_lease(checks: &[String]) -> bool {
-    checks
-        .iter()
-        .any(|check| check.eq_ignore_ascii_case(SERF_HEALTH))
+fn leans_on_lease(session: &Session) -> bool {
+    let mut checks = session.node_checks.iter().chain(&session.service_checks);
+    checks.any(|check| check.eq_ignore_ascii_case(SERF_HEALTH))
 }

@@ -14,6 +14,7 @@ impl State {
             return Reply::Refused(refusal);
         }
         let mut rows = rows.clone();
+        rows.node.id = rows.node.owner.unwrap_or(rows.node.id);
         let node = rows.node.name.clone();
         rows.services
             .retain(|row| !self.keeps_service(&node, &row.id));

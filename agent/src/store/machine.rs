@@ -40,7 +40,13 @@ impl Machine {
         };
         let applied = meta.last_log_id;
         store.replace(state.clone(), applied.as_ref().map_or(0, |id| id.index));
-        Ok(Self { store, snapshots, state, applied, membership: meta.last_membership })
+        Ok(Self {
+            store,
+            snapshots,
+            state,
+            applied,
+            membership: meta.last_membership,
+        })
     }
 }
 
@@ -72,7 +78,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
                         }
                         EntryPayload::Membership(membership) => {
                             let id = Some(entry.log_id);
-                            self.membership = StoredMembershipOf::<TypeConfig>::new(id, membership.clone());
+                            self.membership =
+                                StoredMembershipOf::<TypeConfig>::new(id, membership.clone());
                             Reply::Done
                         }
                     };
@@ -86,7 +93,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
                 let index = self.applied.as_ref().map_or(0, |id| id.index);
                 self.store.publish(self.state.clone(), index, &changed);
                 changed.clear();
-                replies.drain(..).for_each(|(responder, reply)| responder.send(reply));
+                replies
+                    .drain(..)
+                    .for_each(|(responder, reply)| responder.send(reply));
             }
         }
         Ok(())
@@ -114,7 +123,10 @@ impl RaftStateMachine<TypeConfig> for Machine {
         self.state = state;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
-        self.store.replace(self.state.clone(), self.applied.as_ref().map_or(0, |id| id.index));
+        self.store.replace(
+            self.state.clone(),
+            self.applied.as_ref().map_or(0, |id| id.index),
+        );
         Ok(())
     }
 
@@ -123,15 +135,19 @@ impl RaftStateMachine<TypeConfig> for Machine {
     ) -> Result<Option<SnapshotOf<TypeConfig, SnapshotBytes>>, io::Error> {
         let snapshots = self.snapshots.clone();
         let found = blocking(move || {
-            let Some(bytes) = snapshots.read()? else { return Ok(None) };
+            let Some(bytes) = snapshots.read()? else {
+                return Ok(None);
+            };
             let (meta, _) = decode(&bytes, &snapshots.name())?;
             Ok(Some((meta, bytes)))
         })
         .await?;
-        Ok(found.map(|(meta, bytes)| SnapshotOf::<TypeConfig, SnapshotBytes> {
-            meta,
-            snapshot: Arc::new(bytes),
-        }))
+        Ok(
+            found.map(|(meta, bytes)| SnapshotOf::<TypeConfig, SnapshotBytes> {
+                meta,
+                snapshot: Arc::new(bytes),
+            }),
+        )
     }
 }
 
@@ -145,11 +161,12 @@ pub struct Builder {
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = SnapshotBytes;
 
-    async fn build_snapshot(
-        &mut self,
-    ) -> Result<SnapshotOf<TypeConfig, SnapshotBytes>, io::Error> {
-        let (snapshots, state, meta) =
-            (self.snapshots.clone(), self.state.clone(), self.meta.clone());
+    async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotBytes>, io::Error> {
+        let (snapshots, state, meta) = (
+            self.snapshots.clone(),
+            self.state.clone(),
+            self.meta.clone(),
+        );
         let bytes = blocking(move || {
             let bytes = encode(&meta, &state)?;
             snapshots.write(&bytes)?;
@@ -169,6 +186,8 @@ where
     T: Send + 'static,
     F: FnOnce() -> Result<T, SnapshotError> + Send + 'static,
 {
-    let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?;
+    let done = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?;
     Ok(done?)
 }

@@ -61,14 +61,19 @@ impl LeaderMemory {
 
     /// A raft message of the leader's came.
     pub fn heard_from(&self, leader: NodeId) {
-        *self.heard_leader.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((leader, clock::now()));
+        *self
+            .heard_leader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some((leader, clock::now()));
     }
 
     /// Who was last heard leading, and when.
     #[must_use]
     pub fn heard(&self) -> Option<(NodeId, Instant)> {
-        *self.heard_leader.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .heard_leader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A renewal came.
@@ -118,7 +123,10 @@ impl LeaderMemory {
         let now = self.now();
         let mut inner = self.lock();
         inner.renewals.retain(|id, _| alive.contains(id));
-        alive.iter().map(|id| (*id, *inner.renewals.entry(*id).or_insert(now))).collect()
+        alive
+            .iter()
+            .map(|id| (*id, *inner.renewals.entry(*id).or_insert(now)))
+            .collect()
     }
 
     /// What `swarmer status` shows of the leases.

@@ -8,6 +8,7 @@
 //! Always true: whoever subscribes before reading misses no change; `linearize` returns only when
 //! the copy holds everything that was acknowledged before the call.
 
+pub mod archive;
 pub mod log;
 pub mod machine;
 pub mod memory;
@@ -17,7 +18,7 @@ pub mod report;
 pub mod snapshot;
 
 mod leader;
-mod raft_types;
+mod local;
 mod watch;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -28,7 +29,7 @@ use tokio::sync::watch as signal;
 pub use leader::{
     Answer, Contact, HttpCall, HttpReply, Leader, LeaseView, Question, StatusReport, StoreError,
 };
-pub use raft_types::{Entry, LogId, Peer, TypeConfig, Vote};
+pub use local::{LocalServices, SyncError};
 pub use watch::{Watch, Watches};
 
 use crate::model::{Op, Reply, Topic};
@@ -84,7 +85,10 @@ impl Store {
     /// The copy, and the raft index that it has reached.
     #[must_use]
     pub fn state_at(&self) -> (Arc<State>, u64) {
-        let published = self.published.read().unwrap_or_else(PoisonError::into_inner);
+        let published = self
+            .published
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         (Arc::clone(&published), *self.applied.borrow())
     }
 

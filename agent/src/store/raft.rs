@@ -113,13 +113,22 @@ impl Raft {
         let log = LogStore::open(&folder.join("log"))?;
         let snapshots = Snapshots::open(&folder.join("snapshot"))?;
         let machine = Machine::open(Arc::clone(&store), snapshots)?;
-        let config = config().validate().map_err(|error| StartError::Raft(error.to_string()))?;
+        let config = config()
+            .validate()
+            .map_err(|error| StartError::Raft(error.to_string()))?;
         let inner = Inner::new(id, Arc::new(config), network, log.clone(), machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
         let (reads, waiting) = mpsc::channel(1024);
         let _ = task::spawn("read index", confirm_reads(inner.clone(), waiting));
-        Ok(Self { inner, id, store, log, reads, leading: Arc::default() })
+        Ok(Self {
+            inner,
+            id,
+            store,
+            log,
+            reads,
+            leading: Arc::default(),
+        })
     }
 
     /// The door for raft's own messages.
@@ -155,8 +164,16 @@ impl Raft {
         request: Option<RequestId>,
         op: Op,
     ) -> Result<(Reply, u64), ProposeError> {
-        let command = Command { request, time: self.cluster_time(), op };
-        self.inner.client_write(command).await.map(answered).map_err(|error| write_error(&error))
+        let command = Command {
+            request,
+            time: self.cluster_time(),
+            op,
+        };
+        self.inner
+            .client_write(command)
+            .await
+            .map(answered)
+            .map_err(|error| write_error(&error))
     }
 
     /// An index that covers everything acknowledged before the call, confirmed by a quorum for a
@@ -196,7 +213,11 @@ impl Raft {
         use openraft::async_runtime::WatchReceiver as _;
         let metrics = self.inner.metrics();
         let metrics = metrics.borrow_watched();
-        metrics.membership_config.membership().get_node(&node).map(|peer| peer.rpc)
+        metrics
+            .membership_config
+            .membership()
+            .get_node(&node)
+            .map(|peer| peer.rpc)
     }
 
     /// Returns when the leader, the term or the membership may have changed.
@@ -262,12 +283,19 @@ impl Raft {
         let term = self.view_term();
         let applied = self.store.state().time();
         let mut leading = self.leading.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = LeaderClock { term, since: clock::now(), base: applied };
+        let fresh = LeaderClock {
+            term,
+            since: clock::now(),
+            base: applied,
+        };
         let clock = match *leading {
             Some(clock) if clock.term == term => clock,
             _ => *leading.insert(fresh),
         };
-        clock.base.after(clock::now().saturating_duration_since(clock.since)).max(applied)
+        clock
+            .base
+            .after(clock::now().saturating_duration_since(clock.since))
+            .max(applied)
     }
 
     fn view_term(&self) -> u64 {
@@ -341,7 +369,9 @@ async fn confirm_reads(
                 Err(not_leader(&to))
             }
             Ok(Err(error)) => Err(ProposeError::Unknown(error.to_string())),
-            Err(_) => Err(ProposeError::Unknown("no quorum confirms this leader".into())),
+            Err(_) => Err(ProposeError::Unknown(
+                "no quorum confirms this leader".into(),
+            )),
         };
         for reader in batch {
             let _ = reader.send(result.clone());

@@ -29,6 +29,10 @@ impl Report {
     /// All facts.
     #[must_use]
     pub fn all(&self) -> BTreeMap<String, String> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .clone()
     }
 }

@@ -43,7 +43,9 @@ pub enum SnapshotError {
         why: String,
     },
     /// From a newer program.
-    #[error("{what} is a snapshot of version {found}; this program knows version {VERSION}: run a newer one")]
+    #[error(
+        "{what} is a snapshot of version {found}; this program knows version {VERSION}: run a newer one"
+    )]
     Newer {
         /// The file or message.
         what: String,
@@ -79,13 +81,19 @@ pub fn encode(meta: &SnapshotMeta, state: &State) -> Result<Vec<u8>, SnapshotErr
 
 /// Reads a snapshot's bytes; `what` names them in errors.
 pub fn decode(bytes: &[u8], what: &str) -> Result<(SnapshotMeta, State), SnapshotError> {
-    let broken = |why: &str| SnapshotError::Broken { what: what.into(), why: why.into() };
+    let broken = |why: &str| SnapshotError::Broken {
+        what: what.into(),
+        why: why.into(),
+    };
     if bytes.len() < HEAD + TAIL || !bytes.starts_with(MAGIC) {
         return Err(broken("it does not begin like one"));
     }
     let found = u16::from_be_bytes([bytes[8], bytes[9]]);
     if found > VERSION {
-        return Err(SnapshotError::Newer { what: what.into(), found });
+        return Err(SnapshotError::Newer {
+            what: what.into(),
+            found,
+        });
     }
     let (content, sum) = bytes.split_at(bytes.len() - TAIL);
     if digest(&SHA256, content).as_ref() != sum {
@@ -111,9 +119,14 @@ pub struct Snapshots {
 impl Snapshots {
     /// Opens (or makes) `folder`.
     pub fn open(folder: &Path) -> Result<Self, SnapshotError> {
-        fs::create_dir_all(folder)
-            .map_err(|source| SnapshotError::Io { act: "create", path: folder.into(), source })?;
-        Ok(Self { file: folder.join("latest.snapshot") })
+        fs::create_dir_all(folder).map_err(|source| SnapshotError::Io {
+            act: "create",
+            path: folder.into(),
+            source,
+        })?;
+        Ok(Self {
+            file: folder.join("latest.snapshot"),
+        })
     }
 
     /// The latest snapshot's bytes; `None`: there is none yet.
@@ -148,7 +161,11 @@ impl Snapshots {
     }
 
     fn failed(&self, act: &'static str, source: io::Error) -> SnapshotError {
-        SnapshotError::Io { act, path: self.file.clone(), source }
+        SnapshotError::Io {
+            act,
+            path: self.file.clone(),
+            source,
+        }
     }
 }
 

@@ -24,12 +24,21 @@ impl Catalog {
             row.create_index = changes.index;
         }
         row.modify_index = changes.index;
+        self.free_id(&row, changes);
         self.put_node(Arc::new(row));
         self.counters.nodes = changes.index;
         changes.touch(Topic::Nodes);
         self.bump_node(&key, changes);
         if let Some(before) = before {
             self.bump_services_on(&before, changes);
+        }
+    }
+
+    /// A node that comes with the id of another one is that node under a new name.
+    fn free_id(&mut self, row: &NodeRow, changes: &mut Changes) {
+        let former = self.node_by_id(row.id).map(|former| former.name.clone());
+        if let Some(former) = former.filter(|former| fold(former) != fold(&row.name)) {
+            self.remove_node(&former, changes);
         }
     }
 

@@ -1,10 +1,9 @@
 //! Registrations: rows that come together, all or none.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Catalog;
-use super::tables::key_of;
 use crate::model::{NodeId, Refusal, Registration};
 use crate::state::changes::Changes;
 use crate::state::fold::fold;
@@ -17,14 +16,18 @@ impl Catalog {
         changes: &mut Changes,
     ) -> Result<(), Refusal> {
         let host = self.host(&rows.node.name);
-        let mut ids: BTreeSet<Arc<str>> = rows.services.iter().map(|row| key_of(&row.id)).collect();
-        ids.extend(
-            host.into_iter()
-                .flat_map(|host| host.services.keys().cloned()),
-        );
-        let on_node = |id: &str| id.is_empty() || ids.contains(fold(id).as_ref());
-        if let Some(check) = rows.checks.iter().find(|row| !on_node(&row.service_id)) {
-            return Err(Refusal::UnknownService(check.service_id.clone()));
+        // Of rows with one id the last counts: one put over the other would be a change each time
+        // that the same registration comes.
+        let services = rows.services.iter().map(|row| (fold(&row.id), row));
+        let services: BTreeMap<_, _> = services.collect();
+        let checks = rows.checks.iter().map(|row| (fold(&row.check_id), row));
+        let checks: BTreeMap<_, _> = checks.collect();
+        for check in checks.values() {
+            let id = fold(&check.service_id);
+            let is_there = host.is_some_and(|host| host.services.contains_key(id.as_ref()));
+            if !(id.is_empty() || is_there || services.contains_key(&id)) {
+                return Err(Refusal::UnknownService(check.service_id.clone()));
+            }
         }
         let before = host.map(|host| Arc::clone(&host.row));
         if before.is_none() && rows.skip_node_update && rows.node.address.is_empty() {
@@ -38,26 +41,14 @@ impl Catalog {
             if let Some(before) = before.filter(|_| node.id == NodeId::default()) {
                 node.id = before.id;
             }
-            self.free_id(&node.name, node.id, changes);
             self.ensure_node(node, changes);
         }
-        for row in &rows.services {
+        for row in services.into_values() {
             self.ensure_service(&rows.node.name, row.clone(), changes);
         }
-        for row in &rows.checks {
+        for row in checks.into_values() {
             self.ensure_check(&rows.node.name, row.clone(), changes);
         }
         Ok(())
-    }
-
-    /// A node that comes with the id of another one is that node under a new name.
-    fn free_id(&mut self, name: &str, id: NodeId, changes: &mut Changes) {
-        if id == NodeId::default() {
-            return;
-        }
-        let former = self.node_by_id(id).map(|row| row.name.clone());
-        if let Some(former) = former.filter(|former| fold(former) != fold(name)) {
-            self.remove_node(&former, changes);
-        }
     }
 }

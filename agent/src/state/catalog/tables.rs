@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Catalog;
 use super::host::Host;
-use crate::model::{CheckRow, NodeRow, ServiceRow};
+use crate::model::{CheckRow, NodeId, NodeRow, ServiceRow};
 use crate::state::fold::{fold, fold_address};
 
 /// A service: all instances of one name.
@@ -36,7 +36,9 @@ impl Catalog {
         }
         self.node_addresses
             .add(&fold_address(&row.address), Arc::clone(&key));
-        self.by_id.insert(row.id, Arc::clone(&key));
+        if row.id != NodeId::default() {
+            self.by_id.insert(row.id, Arc::clone(&key));
+        }
         match self.hosts.get_mut(&key) {
             Some(host) => Arc::make_mut(host).row = row,
             None => {

@@ -66,6 +66,12 @@ pub enum LogError {
         /// What is missing.
         what: String,
     },
+    /// An entry was asked for whose file was let go of: a mistake of ours.
+    #[error("an entry of segment {segment} was read after that segment was purged")]
+    Closed {
+        /// The segment.
+        segment: u32,
+    },
 }
 
 impl LogError {

@@ -186,3 +186,58 @@ impl Index {
         self.first + self.places.len() as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{entry, id};
+    use super::*;
+
+    fn place(offset: u64) -> Place {
+        Place::new(1, offset, 100)
+    }
+
+    #[test]
+    fn an_entry_that_replaced_another_is_not_settled_by_it() {
+        let mut index = Index::default();
+        let old = Arc::new(entry(1, 1, 10));
+        index.append(Arc::clone(&old), RECENT_BYTES);
+        index.truncate(None);
+        let new = Arc::new(entry(2, 1, 10));
+        index.append(Arc::clone(&new), RECENT_BYTES + 1);
+
+        index.settle(&old, place(40));
+        index.shrink();
+        let plan = index.plan(0..9, usize::MAX);
+        assert_eq!((plan.stored, plan.recent), (vec![], vec![Arc::clone(&new)]));
+
+        index.settle(&new, place(80));
+        index.shrink();
+        let plan = index.plan(0..9, usize::MAX);
+        assert_eq!((plan.stored, plan.recent), (vec![place(80)], vec![]));
+    }
+
+    #[test]
+    fn memory_keeps_only_the_youngest_entries_that_are_on_disk() {
+        let mut index = Index::default();
+        let entries: Vec<_> = (1..=10).map(|at| Arc::new(entry(1, at, 10))).collect();
+        for one in &entries {
+            index.append(Arc::clone(one), RECENT_BYTES / 4);
+        }
+        index.shrink();
+        let plan = index.plan(0..99, usize::MAX);
+        assert_eq!(plan.recent.len(), 10, "none is on disk yet");
+        for one in &entries {
+            index.settle(one, place(one.log_id.index));
+        }
+        index.shrink();
+        let plan = index.plan(0..99, usize::MAX);
+        assert_eq!((plan.stored.len(), plan.recent.len()), (6, 4));
+
+        index.purge(id(1, 7));
+        let plan = index.plan(0..99, usize::MAX);
+        assert_eq!((plan.stored.len(), plan.recent.len()), (0, 3));
+        index.truncate(Some(id(1, 8)));
+        assert_eq!(index.last(), Some(id(1, 8)));
+        assert!(index.continues(9) && !index.continues(10));
+    }
+}

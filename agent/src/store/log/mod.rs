@@ -14,6 +14,7 @@
 mod error;
 mod frame;
 mod index;
+mod queue;
 mod raft;
 mod record;
 mod recover;

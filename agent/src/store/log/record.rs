@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Entry, LogId, Vote};
+use super::{Entry, LogId, Vote};
 
 const ENTRY: u8 = 1;
 const VOTE: u8 = 2;
@@ -13,7 +13,8 @@ const TRUNCATE: u8 = 4;
 const PURGE: u8 = 5;
 const CHECKPOINT: u8 = 6;
 
-/// The version of all kinds. When an encoding changes, its kind gets the next number and
+/// The version of all kinds. A [`Command`](crate::model::Command) is part of an entry's encoding,
+/// and postcard names variants by their position: new ones go to the end of their enum. When an encoding changes, its kind gets the next number and
 /// [`Record::decode`] goes on reading the old one.
 const VERSION: u8 = 1;
 
@@ -50,8 +51,12 @@ pub(super) struct Checkpoint {
 pub(super) enum DecodeError {
     /// A kind or a version that this release does not know.
     Unknown { kind: u8, version: u8 },
-    /// Postcard's complaint.
-    Malformed(postcard::Error),
+    /// Postcard's complaint. The checksum is right, so a later release meant something by it.
+    Unreadable {
+        kind: u8,
+        version: u8,
+        error: postcard::Error,
+    },
     /// It has no body.
     Empty,
 }
@@ -74,16 +79,29 @@ impl Record {
         let [kind, version, content @ ..] = body else {
             return Err(DecodeError::Empty);
         };
-        let read = match (*kind, *version) {
-            (ENTRY, VERSION) => postcard::from_bytes(content).map(Self::Entry),
-            (VOTE, VERSION) => postcard::from_bytes(content).map(Self::Vote),
-            (COMMITTED, VERSION) => postcard::from_bytes(content).map(Self::Committed),
-            (TRUNCATE, VERSION) => postcard::from_bytes(content).map(Self::Truncate),
-            (PURGE, VERSION) => postcard::from_bytes(content).map(Self::Purge),
-            (CHECKPOINT, VERSION) => postcard::from_bytes(content).map(Self::Checkpoint),
-            (kind, version) => return Err(DecodeError::Unknown { kind, version }),
+        let (kind, version) = (*kind, *version);
+        let read = match (kind, version) {
+            (ENTRY, VERSION) => whole(content).map(Self::Entry),
+            (VOTE, VERSION) => whole(content).map(Self::Vote),
+            (COMMITTED, VERSION) => whole(content).map(Self::Committed),
+            (TRUNCATE, VERSION) => whole(content).map(Self::Truncate),
+            (PURGE, VERSION) => whole(content).map(Self::Purge),
+            (CHECKPOINT, VERSION) => whole(content).map(Self::Checkpoint),
+            _ => return Err(DecodeError::Unknown { kind, version }),
         };
-        read.map_err(DecodeError::Malformed)
+        read.map_err(|error| DecodeError::Unreadable {
+            kind,
+            version,
+            error,
+        })
+    }
+}
+
+/// Decodes all of `content`, not just its beginning.
+fn whole<'a, T: Deserialize<'a>>(content: &'a [u8]) -> Result<T, postcard::Error> {
+    match postcard::take_from_bytes(content)? {
+        (read, []) => Ok(read),
+        _ => Err(postcard::Error::SerdeDeCustom),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,7 +37,12 @@ pub(super) struct Kept {
 
 /// Reads the log in `dir`, or begins one there.
 pub(super) fn recover(dir: &Path) -> Result<Recovered, LogError> {
-    fs::create_dir_all(dir).map_err(LogError::io("create", dir))?;
+    // The log holds what the state hides from clients, such as Swarm's tokens.
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(LogError::io("create", dir))?;
     let numbers = Segment::list(dir)?;
     let mut found = Recovered {
         segments: VecDeque::new(),
@@ -111,7 +117,7 @@ impl Recovered {
         }
         if is_last {
             // What a killed process wrote may still be in the page cache alone.
-            file.sync().map_err(LogError::io("sync", &file.path))?;
+            let _synced = file.sync().map_err(LogError::io("sync", &file.path))?;
         }
         self.end = at;
         self.segments.push_back(kept);

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,6 +30,10 @@ pub(super) struct Segment {
     pub(super) path: PathBuf,
     file: File,
 }
+
+/// Proof that an fsync succeeded: whoever tells others that something is durable must show it.
+#[must_use]
+pub(super) struct Synced(());
 
 /// Where an entry's record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +95,7 @@ impl Segment {
             .write(true)
             .create(true)
             .truncate(true)
+            .mode(0o600)
             .open(&new)
             .map_err(LogError::io("create", &new))?;
         file.write_all_at(&bytes, 0)
@@ -188,14 +193,23 @@ impl Segment {
 
     /// Reads a record's body, whose checksum is right, and that stands at `offset`.
     pub(super) fn decode(&self, body: &[u8], offset: u64) -> Result<Record, LogError> {
+        let newer = |found| LogError::Newer {
+            path: self.path.clone(),
+            offset,
+            found,
+            known: "record kinds 1 to 6, version 1".to_owned(),
+        };
         Record::decode(body).map_err(|error| match error {
-            DecodeError::Unknown { kind, version } => LogError::Newer {
-                path: self.path.clone(),
-                offset,
-                found: format!("record kind {kind} version {version}"),
-                known: "record kinds 1 to 6, version 1".to_owned(),
-            },
-            DecodeError::Malformed(error) => self.corrupt(offset, &error.to_string()),
+            DecodeError::Unknown { kind, version } => {
+                newer(format!("record kind {kind} version {version}"))
+            }
+            DecodeError::Unreadable {
+                kind,
+                version,
+                error,
+            } => newer(format!(
+                "record kind {kind} version {version} with content unknown here ({error})"
+            )),
             DecodeError::Empty => self.corrupt(offset, "a record without a body"),
         })
     }
@@ -215,8 +229,8 @@ impl Segment {
     }
 
     /// Brings what was written to the disk.
-    pub(super) fn sync(&self) -> std::io::Result<()> {
-        self.file.sync_data()
+    pub(super) fn sync(&self) -> std::io::Result<Synced> {
+        self.file.sync_data().map(|()| Synced(()))
     }
 
     /// Cuts the file at `length`, durably.

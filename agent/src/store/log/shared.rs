@@ -1,90 +1,19 @@
-//! What the handles and the writing thread share: the queue, the index, the counters.
+//! What the handles and the writing thread share: the index, the vote, the counters.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openraft::storage::IOFlushed;
 
 use super::index::Index;
+use super::queue::Queue;
 use super::record;
 use super::recover::Recovered;
 use super::segment::{Place, Segment};
-use super::writer::{Op, Segments};
+use super::writer::Op;
 use super::{Entry, LogError, LogId, LogStats, TypeConfig, Vote};
-
-/// How long a commit mark waits for company before it gets an fsync of its own. A mark that is
-/// lost costs nothing but a later catching up, so it must not cost every write a second fsync.
-const MARK_DELAY: Duration = Duration::from_millis(50);
-
-/// The queue of what is to be written.
-#[derive(Default)]
-pub(super) struct Queue {
-    inner: Mutex<Pending>,
-    wake: Condvar,
-}
-
-#[derive(Default)]
-struct Pending {
-    ops: VecDeque<Op>,
-    committed: Option<LogId>,
-    closed: bool,
-}
-
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Pending> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn push(&self, op: Op) {
-        self.lock().ops.push_back(op);
-        self.wake.notify_one();
-    }
-
-    fn mark(&self, id: LogId) {
-        let first = self.lock().committed.replace(id).is_none();
-        if first {
-            self.wake.notify_one();
-        }
-    }
-
-    pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.wake.notify_one();
-    }
-
-    /// Waits for work and takes all of it; `None` when the log is closed and all is written.
-    pub(super) fn take(&self) -> Option<(VecDeque<Op>, Option<LogId>)> {
-        let mut pending = self.lock();
-        loop {
-            if !pending.ops.is_empty() {
-                break;
-            }
-            if pending.closed {
-                pending.committed?;
-                break;
-            }
-            if pending.committed.is_none() {
-                pending = self
-                    .wake
-                    .wait(pending)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            let (now, timeout) = self
-                .wake
-                .wait_timeout(pending, MARK_DELAY)
-                .unwrap_or_else(PoisonError::into_inner);
-            pending = now;
-            if timeout.timed_out() {
-                break;
-            }
-        }
-        Some((std::mem::take(&mut pending.ops), pending.committed.take()))
-    }
-}
 
 /// Shared by all handles of one log and its writer.
 pub(super) struct Shared {
@@ -97,7 +26,7 @@ pub(super) struct Shared {
 
 struct State {
     index: Index,
-    segments: Segments,
+    segments: BTreeMap<u32, Arc<Segment>>,
     /// The last vote that is on disk.
     vote: Option<Vote>,
     committed: Option<LogId>,
@@ -105,7 +34,7 @@ struct State {
 
 /// Entries that are about to be read.
 pub(super) struct Reading {
-    stored: Vec<(Arc<Segment>, Place)>,
+    stored: Vec<(Option<Arc<Segment>>, Place)>,
     recent: Vec<Arc<Entry>>,
 }
 
@@ -119,6 +48,9 @@ impl Reading {
     pub(super) fn finish(self) -> Result<Vec<Entry>, LogError> {
         let mut entries = Vec::with_capacity(self.stored.len() + self.recent.len());
         for (segment, place) in self.stored {
+            let segment = segment.ok_or(LogError::Closed {
+                segment: place.segment,
+            })?;
             entries.push(segment.read_entry(place)?);
         }
         entries.extend(self.recent.iter().map(|entry| Entry::clone(entry)));
@@ -228,7 +160,7 @@ impl Shared {
         let stored = plan
             .stored
             .into_iter()
-            .filter_map(|place| Some((Arc::clone(state.segments.get(&place.segment)?), place)))
+            .map(|place| (state.segments.get(&place.segment).cloned(), place))
             .collect();
         Reading {
             stored,

@@ -1,7 +1,7 @@
 //! The thread that writes. All that waits becomes one frame, one write and one fsync; then all
 //! who waited are told.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::error::die;
 use super::frame;
 use super::record::{Checkpoint, Record};
 use super::recover::{Kept, Recovered};
-use super::segment::{self, Place, Segment};
+use super::segment::{self, Place, Segment, Synced};
 use super::shared::Shared;
 use super::{Entry, LogError, LogId, TypeConfig, Vote};
 
@@ -115,22 +115,22 @@ impl Writer {
             self.add_record(&segment, &Record::Committed(Some(id)));
         }
         frame::seal(&mut self.buffer, segment.salt, self.next_frame);
-        self.store(&segment).unwrap_or_else(|error| die(&error));
-        self.tell(waiting);
+        let synced = self.store(&segment).unwrap_or_else(|error| die(&error));
+        self.tell(waiting, &synced);
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_BYTES);
     }
 
-    fn store(&mut self, segment: &Segment) -> Result<(), LogError> {
+    fn store(&mut self, segment: &Segment) -> Result<Synced, LogError> {
         segment
             .write(&self.buffer, self.end)
             .map_err(LogError::io("write", &segment.path))?;
-        segment
+        let synced = segment
             .sync()
             .map_err(LogError::io("sync", &segment.path))?;
         self.next_frame += 1;
         self.end += self.buffer.len() as u64;
-        Ok(())
+        Ok(synced)
     }
 
     fn add(&mut self, segment: &Segment, op: Op, waiting: &mut Waiting) {
@@ -195,7 +195,7 @@ impl Writer {
         Ok(segment)
     }
 
-    fn tell(&mut self, waiting: Waiting) {
+    fn tell(&mut self, waiting: Waiting, _proof: &Synced) {
         self.shared
             .count(self.buffer.len() as u64, waiting.places.len() as u64);
         self.shared.settle(&waiting.places, self.facts.vote);
@@ -213,11 +213,13 @@ impl Writer {
 
     /// Deletes the oldest segments all of whose entries are purged; never the newest.
     fn delete_purged(&mut self) {
-        let purged = self.facts.purged.map(|id| id.index);
+        let Some(purged) = self.facts.purged.map(|id| id.index) else {
+            return;
+        };
         let mut deleted = false;
         while self.segments.len() > 1
             && let Some(oldest) = self.segments.front()
-            && oldest.newest <= purged
+            && oldest.newest <= Some(purged)
         {
             if let Err(error) = oldest.segment.delete() {
                 // It costs room, nothing else; the next purge and the next start try again.
@@ -247,6 +249,3 @@ fn cut_group(ops: &mut VecDeque<Op>) -> Vec<Op> {
     }
     group
 }
-
-/// Open segments by number.
-pub(super) type Segments = BTreeMap<u32, Arc<Segment>>;

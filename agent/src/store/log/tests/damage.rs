@@ -1,6 +1,7 @@
 //! Files that a crash, a disk or another release left behind.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use openraft::storage::RaftLogReader;
@@ -32,6 +33,7 @@ async fn a_torn_tail_is_cut_wherever_it_was_torn() {
         fs::write(&file, &whole[..length]).unwrap();
         let mut log = LogStore::open(dir.path()).unwrap();
         assert_eq!(all(&mut log).await, entries, "cut at byte {length}");
+        assert_eq!(fs::metadata(&file).unwrap().len() as usize, before);
         append(&mut log, vec![entry(2, 4, 10)]).await;
         drop(log);
         let mut log = LogStore::open(dir.path()).unwrap();
@@ -70,6 +72,24 @@ async fn damage_in_the_middle_is_named_and_never_skipped() {
 }
 
 #[tokio::test]
+async fn a_frame_that_is_missing_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = LogStore::open(dir.path()).unwrap();
+    let file = files(dir.path()).pop().unwrap();
+    let mut ends = Vec::new();
+    for term in 1..4 {
+        log.save_vote(&vote(term)).await.unwrap();
+        ends.push(fs::metadata(&file).unwrap().len() as usize);
+    }
+    drop(log);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes.drain(ends[0]..ends[1]);
+    fs::write(&file, &bytes).unwrap();
+    let text = refusal(dir.path());
+    assert!(text.contains("frame 4 stands where 3 should"), "{text}");
+}
+
+#[tokio::test]
 async fn a_value_that_looks_like_a_frame_does_not_pass_for_one() {
     let dir = tempfile::tempdir().unwrap();
     let entries = written(dir.path(), 2).await;
@@ -104,16 +124,24 @@ async fn a_record_of_a_newer_release_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), 1).await;
     let file = files(dir.path()).pop().unwrap();
-    let mut bytes = fs::read(&file).unwrap();
+    let bytes = fs::read(&file).unwrap();
     let salt = u64::from_le_bytes(bytes[16..24].try_into().unwrap());
-    let mut next = Vec::new();
-    frame::begin(&mut next);
-    frame::push(&mut next, salt, &[9, 3, 0, 0]);
-    frame::seal(&mut next, salt, 3);
-    bytes.extend_from_slice(&next);
-    fs::write(&file, &bytes).unwrap();
-    let text = refusal(dir.path());
-    assert!(text.contains("record kind 9 version 3"), "{text}");
+    // Another kind, another version, and a known one with a variant that we don't have.
+    for (record, named) in [
+        ([9, 1, 0, 0], "record kind 9 version 1"),
+        ([2, 3, 0, 0], "record kind 2 version 3"),
+        ([3, 1, 7, 0], "record kind 3 version 1 with content unknown"),
+        ([3, 1, 0, 0], "record kind 3 version 1 with content unknown"),
+    ] {
+        let mut next = Vec::new();
+        frame::begin(&mut next);
+        frame::push(&mut next, salt, &record);
+        frame::seal(&mut next, salt, 3);
+        fs::write(&file, [&bytes[..], &next].concat()).unwrap();
+        let text = refusal(dir.path());
+        assert!(text.contains(named), "{text}");
+        assert!(text.contains("start a newer release"), "{text}");
+    }
 }
 
 #[tokio::test]
@@ -138,6 +166,16 @@ async fn foreign_files_and_missing_segments_are_named() {
     fs::rename(&hidden, &files[1]).unwrap();
     fs::rename(&files[0], &hidden).unwrap();
     assert!(refusal(dir.path()).contains("segments before 2 are missing"));
+}
+
+#[tokio::test]
+async fn only_the_owner_can_read_the_log() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("raft/log");
+    written(&dir, 1).await;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir), 0o700);
+    assert_eq!(mode(&files(&dir)[0]), 0o600);
 }
 
 #[tokio::test]

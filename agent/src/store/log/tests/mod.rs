@@ -25,7 +25,7 @@ fn node() -> NodeId {
     NodeId::from_u128(7)
 }
 
-fn id(term: u64, index: u64) -> LogId {
+pub(super) fn id(term: u64, index: u64) -> LogId {
     LogId::new(LeaderId::new_committed(term, node()), index)
 }
 
@@ -34,7 +34,7 @@ fn vote(term: u64) -> Vote {
 }
 
 /// An entry whose value tells its term and index.
-fn entry(term: u64, index: u64, size: usize) -> Entry {
+pub(super) fn entry(term: u64, index: u64, size: usize) -> Entry {
     let mut value = format!("{term}/{index}/").into_bytes();
     value.resize(size.max(value.len()), b'.');
     Entry {

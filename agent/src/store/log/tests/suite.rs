@@ -14,7 +14,7 @@ use openraft::{EntryPayload, OptionalSend, StorageError, StoredMembership};
 use super::super::LogStore;
 use super::{LeaderId, LogId, TypeConfig};
 use crate::model::{NodeId, Reply};
-use crate::store::Peer;
+use crate::store::raft_types::Peer;
 
 type Committed = <LeaderId as RaftLeaderId>::Committed;
 type Meta = SnapshotMeta<Committed, NodeId, Peer>;
