@@ -3,6 +3,7 @@
 
 mod report;
 mod rows;
+mod tenure;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 pub use report::{RegistryLoopError, RegistryStatus};
+pub use tenure::Tenure;
 
 use crate::decide::registry::{self as decide, Row, Step, View, plan};
 use crate::model::{
@@ -20,6 +22,7 @@ use crate::model::{
 };
 use crate::registry::{Backend, BackendState, Settings, Socket};
 use crate::state::State;
+use crate::store::report::Report;
 use crate::store::{Store, Watch};
 use crate::task::{Backoff, Looper, Next, Round, Shutdown, clock};
 
@@ -63,9 +66,10 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// How to run the process; `None`: this node hosts no registry.
     pub settings: Option<Settings>,
-    /// Whether this node's own lease is held, as it knows itself: false as soon as a lease's time
-    /// has passed since the last renewal that was acknowledged was *sent*.
-    pub lease: watch::Receiver<bool>,
+    /// This node's own lease.
+    pub tenure: Tenure,
+    /// What the node says of itself to the cluster.
+    pub report: Arc<Report>,
 }
 
 /// The loop.
@@ -159,7 +163,7 @@ impl RegistryLoop {
             boot: self.parts.boot,
             eligible: self.eligible(),
             stopping: status == Some(MemberStatus::Leaving),
-            lease: alive && *self.parts.lease.borrow_and_update(),
+            lease: self.parts.tenure.is_held() && alive,
             resting: self.resting_since.is_some(),
             holder,
             vacant: since(self.vacant_since).unwrap_or_default(),
@@ -263,11 +267,10 @@ impl RegistryLoop {
     }
 
     async fn write(&self, op: Op) -> Result<(), RegistryLoopError> {
-        let mut lease = self.parts.lease.clone();
         let reply = tokio::select! {
             reply = self.parts.store.write(op) => reply?,
             // What this round wanted no longer counts: look again.
-            Ok(_) = lease.wait_for(|held| !held) => return Ok(()),
+            () = self.parts.tenure.clone().ends() => return Ok(()),
         };
         match reply {
             Reply::Refused(refusal) => Err(RegistryLoopError::Refused(refusal)),
@@ -302,6 +305,7 @@ impl RegistryLoop {
             let changed = *now != next;
             if changed {
                 tracing::info!("registry: {next}");
+                self.parts.report.set("registry", next.to_string());
                 *now = next;
             }
             changed
@@ -322,7 +326,7 @@ impl Round for RegistryLoop {
         tokio::select! {
             () = self.watch.changed() => {}
             () = process => {}
-            () = changed(&mut self.parts.lease) => {}
+            () = self.parts.tenure.turns() => {}
         }
     }
 

@@ -22,6 +22,7 @@ use crate::decide::swarm::{
 use crate::disk::{DataDir, DiskError};
 use crate::docker::{Advertise, Engine, NodeChange};
 use crate::model::{Member, MemberStatus, NodeId, Op, Reply, Role, Topic};
+use crate::store::report::Report as NodeReport;
 use crate::store::{Store, Watch};
 use crate::task::{Backoff, Looper, Next, Round, Shutdown, clock};
 
@@ -71,6 +72,8 @@ pub struct Parts {
     pub join_info: Arc<dyn JoinInfo>,
     /// The node's own disk.
     pub memory: Arc<dyn MemoryFile>,
+    /// What the node says of itself to the cluster.
+    pub report: Arc<NodeReport>,
 }
 
 /// The loop.
@@ -97,7 +100,7 @@ impl SwarmLoop {
     /// The loop, and how it stands, now and later.
     #[must_use]
     pub fn new(parts: Parts) -> (Self, watch::Receiver<SwarmStatus>) {
-        let (report, status) = report::Report::new();
+        let (report, status) = report::Report::new(Arc::clone(&parts.report));
         let watch = parts.store.watch(vec![Topic::Hidden, Topic::Members]);
         let this = Self {
             parts,

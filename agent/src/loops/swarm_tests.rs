@@ -183,6 +183,7 @@ fn run(cluster: &Arc<Cluster>, world: &Arc<Mutex<World>>, number: u8, role: Role
         engine: Arc::clone(&engine) as Arc<dyn Engine>,
         join_info: Arc::new(FromState { store, me }),
         memory: Arc::new(Head::default()),
+        report: Arc::default(),
     });
     let task = task::spawn("swarm", this.run(&Shutdown::new())).abort_on_drop();
     Running {
