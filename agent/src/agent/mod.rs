@@ -5,6 +5,7 @@
 //! announced, and a critical part that ends takes the agent down with a clear last line.
 
 mod address;
+pub(crate) mod edges;
 mod error;
 pub mod logging;
 mod member;

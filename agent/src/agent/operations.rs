@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 
 use super::logging;
 use crate::cluster::authority::{Authority, AuthorityError};
-use crate::http::{MemberAct, OperationError, Operations, Snapshot, TokenAct, TokenAnswer, TokenView};
+use crate::http::{
+    MemberAct, OperationError, Operations, Snapshot, TokenAct, TokenAnswer, TokenView,
+};
 use crate::model::{Op, Reply, Role, TokenId, TokenRow};
 use crate::pki::Token;
 use crate::store::{Store, archive};
@@ -165,7 +167,10 @@ impl Operations for Acts {
             let (state, index) = self.store.state_at();
             let archive = archive::pack(&state.saved(), index, 0)
                 .map_err(|error| OperationError::Failed(error.to_string()))?;
-            Ok(Snapshot { archive: archive.into(), index })
+            Ok(Snapshot {
+                archive: archive.into(),
+                index,
+            })
         }
         .boxed()
     }

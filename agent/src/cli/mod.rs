@@ -4,6 +4,7 @@
 
 mod token;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -28,6 +29,17 @@ enum Command {
         #[arg(long, default_value = "/etc/swarmer/swarmer.yaml")]
         config: PathBuf,
     },
+    /// A child process's first moment: dies with the agent that started it.
+    #[command(hide = true)]
+    Supervise {
+        /// The agent's process id.
+        parent: u32,
+        /// What to become.
+        program: OsString,
+        /// Its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Join tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -38,6 +50,17 @@ enum Command {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Agent { config } => run_agent(&config),
+        Command::Supervise {
+            parent,
+            program,
+            arguments,
+        } => {
+            eprintln!(
+                "swarmer: {}",
+                crate::registry::supervise(parent, &program, &arguments)
+            );
+            ExitCode::FAILURE
+        }
         Command::Token(command) => token::run(&command),
     }
 }

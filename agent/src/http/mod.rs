@@ -45,5 +45,7 @@ mod tests;
 pub use api::{Api, Identity, Parts};
 pub use caller::{Access, Caller, Via};
 pub use metrics::MetricsSource;
-pub use operations::{MemberAct, OperationError, Operations, Snapshot, TokenAct, TokenAnswer, TokenView};
+pub use operations::{
+    MemberAct, OperationError, Operations, Snapshot, TokenAct, TokenAnswer, TokenView,
+};
 pub use serve::{CertificateCheck, Tls, TokenCheck, bind_unix, serve_plain, serve_tls, serve_unix};

@@ -58,7 +58,10 @@ impl State {
             return Reply::Refused(Refusal::NotInitialised);
         };
         if cluster.expect != expect {
-            self.cluster = Some(Arc::new(ClusterInfo { expect, ..(**cluster).clone() }));
+            self.cluster = Some(Arc::new(ClusterInfo {
+                expect,
+                ..(**cluster).clone()
+            }));
             changes.touch(Topic::Members);
         }
         Reply::Done

@@ -16,8 +16,16 @@ impl State {
                 .map(|node| Registration {
                     node: (**node).clone(),
                     skip_node_update: false,
-                    services: self.catalog.services_of(&node.name).map(|row| (**row).clone()).collect(),
-                    checks: self.catalog.checks_of(&node.name).map(|row| (**row).clone()).collect(),
+                    services: self
+                        .catalog
+                        .services_of(&node.name)
+                        .map(|row| (**row).clone())
+                        .collect(),
+                    checks: self
+                        .catalog
+                        .checks_of(&node.name)
+                        .map(|row| (**row).clone())
+                        .collect(),
                 })
                 .collect(),
         }
@@ -25,10 +33,23 @@ impl State {
 
     /// Locks are not restored, since their sessions are not.
     pub(super) fn restore(&mut self, saved: &Saved, changes: &mut Changes) -> Reply {
-        self.write_kv(&KvOp::DeletePrefix { prefix: String::new() }, changes);
+        self.write_kv(
+            &KvOp::DeletePrefix {
+                prefix: String::new(),
+            },
+            changes,
+        );
         for entry in &saved.entries {
             let (key, value, flags) = (entry.key.clone(), entry.value.clone(), entry.flags);
-            self.write_kv(&KvOp::Put { key, value, flags, cas: None }, changes);
+            self.write_kv(
+                &KvOp::Put {
+                    key,
+                    value,
+                    flags,
+                    cas: None,
+                },
+                changes,
+            );
         }
         let gone: Vec<String> = self
             .catalog
@@ -40,7 +61,10 @@ impl State {
             self.deregister(&node, None, None, changes);
         }
         for rows in &saved.registrations {
-            let taken = self.catalog.node(&rows.node.name).is_some_and(|row| row.owner.is_some());
+            let taken = self
+                .catalog
+                .node(&rows.node.name)
+                .is_some_and(|row| row.owner.is_some());
             if taken || rows.node.owner.is_some() {
                 continue;
             }

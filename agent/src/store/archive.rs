@@ -69,7 +69,11 @@ pub fn pack(saved: &Saved, index: u64, term: u64) -> Result<Vec<u8>, ArchiveErro
     let meta = serde_json::to_vec_pretty(&meta).map_err(std::io::Error::other)?;
     let sums = format!("{}  {META}\n{}  {STATE}\n", hex(&meta), hex(&state));
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
-    for (name, bytes) in [(META, &meta[..]), (STATE, &state[..]), (SUMS, sums.as_bytes())] {
+    for (name, bytes) in [
+        (META, &meta[..]),
+        (STATE, &state[..]),
+        (SUMS, sums.as_bytes()),
+    ] {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o600);
@@ -80,12 +84,15 @@ pub fn pack(saved: &Saved, index: u64, term: u64) -> Result<Vec<u8>, ArchiveErro
 
 /// Checks an archive and unpacks it.
 pub fn unpack(archive: &[u8]) -> Result<(Meta, Saved), ArchiveError> {
-    let mut parts: [(&'static str, Option<Vec<u8>>); 3] = [(META, None), (STATE, None), (SUMS, None)];
+    let mut parts: [(&'static str, Option<Vec<u8>>); 3] =
+        [(META, None), (STATE, None), (SUMS, None)];
     let mut tar = tar::Archive::new(GzDecoder::new(archive).take(MAX));
     for entry in tar.entries()? {
         let mut entry = entry?;
         let name = entry.path()?.to_string_lossy().into_owned();
-        let part = parts.iter_mut().find(|(known, bytes)| *known == name && bytes.is_none());
+        let part = parts
+            .iter_mut()
+            .find(|(known, bytes)| *known == name && bytes.is_none());
         let (_, place) = part.ok_or(ArchiveError::Parts("known part"))?;
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes)?;
@@ -108,10 +115,13 @@ pub fn unpack(archive: &[u8]) -> Result<(Meta, Saved), ArchiveError> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    digest(&SHA256, bytes)
+        .as_ref()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]
@@ -129,7 +139,10 @@ mod tests {
             create_index: 3,
             modify_index: 4,
         };
-        Saved { entries: vec![entry], registrations: Vec::new() }
+        Saved {
+            entries: vec![entry],
+            registrations: Vec::new(),
+        }
     }
 
     #[test]
