@@ -108,6 +108,7 @@ impl Leader for MemoryLeader {
                     voters: vec![NODE],
                     ..StatusReport::default()
                 }),
+                Question::SwarmJoin => Answer::SwarmJoin(None),
             })
         }
         .boxed()
