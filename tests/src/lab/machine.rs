@@ -1,0 +1,213 @@
+//! One machine of a lab: namespaces for network, mounts, host name and shared memory, held by a
+//! sleeping process.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::thread;
+
+use anyhow::{Context, Result, ensure};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::process::{self, Process, mortal};
+
+/// What a process in a machine finds its programs by.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What holders print when their set-up is done.
+const READY: &str = "ready";
+
+/// The process that holds a set of namespaces; they go when it and all in them are gone.
+#[derive(Debug)]
+pub(super) struct Holder {
+    process: Process,
+}
+
+impl Holder {
+    /// Makes the namespaces, runs `script` in them, and sleeps.
+    pub(super) fn start(name: &str, script: &str) -> Result<Self> {
+        let mut command = mortal("unshare");
+        command.args([
+            "--net",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--propagation",
+            "private",
+            "--",
+        ]);
+        command.args([
+            "sh",
+            "-c",
+            &format!("{script}\necho {READY}; exec sleep infinity"),
+        ]);
+        command.env("PATH", PATH);
+        let mut process = Process::spawn_piped(name, command)?;
+        let said = first_line(process.child())?;
+        ensure!(said == READY, "{name} was not made (it printed {said:?})");
+        Ok(Self { process })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = mortal("nsenter");
+        command.args(["--target", &self.pid().to_string()]);
+        command
+            .args(["--net", "--mount", "--uts", "--ipc", "--"])
+            .arg(program);
+        command.env("PATH", PATH);
+        command
+    }
+}
+
+fn first_line(child: &mut Child) -> Result<String> {
+    let output = child
+        .stdout
+        .take()
+        .context("the holder has no standard output")?;
+    let mut line = String::new();
+    BufReader::new(output).read_line(&mut line)?;
+    Ok(line.trim_end().to_owned())
+}
+
+/// A machine on the lab's switch.
+#[derive(Debug)]
+pub struct Machine {
+    name: String,
+    address: Ipv4Addr,
+    port: String,
+    slice: String,
+    folder: PathBuf,
+    holder: Holder,
+}
+
+impl Machine {
+    pub(super) fn start(
+        name: &str,
+        address: Ipv4Addr,
+        port: &str,
+        slice: &str,
+        folder: &Path,
+    ) -> Result<Self> {
+        let path = |part: &str| folder.join(part);
+        for part in ["lib/docker", "lib/swarmer", "home"] {
+            fs::create_dir_all(path(part))?;
+        }
+        process::run(Command::new("cp").arg("-a").arg("/etc").arg(path("etc")))?;
+        for own in ["docker", "swarmer"] {
+            let _ = fs::remove_dir_all(path("etc").join(own));
+            fs::create_dir_all(path("etc").join(own))?;
+        }
+        let replace = |file: &str, text: String| -> Result<()> {
+            let file = path("etc").join(file);
+            // The machine that runs the tests may have a link here, into its own `/run`.
+            let _ = fs::remove_file(&file);
+            fs::write(&file, text).with_context(|| format!("write {}", file.display()))
+        };
+        replace("hosts", format!("127.0.0.1 localhost\n{address} {name}\n"))?;
+        replace("resolv.conf", "nameserver 10.77.0.1\n".to_owned())?;
+        replace("hostname", format!("{name}\n"))?;
+        let script = format!(
+            "set -e
+            hostname {name}
+            mount --bind {etc} /etc
+            mount --bind {lib} /var/lib
+            mount -t tmpfs -o mode=755 run /run
+            ip link set lo up
+            for key in iptables ip6tables; do
+                file=/proc/sys/net/bridge/bridge-nf-call-$key
+                if [ -e $file ]; then echo 0 > $file; fi
+            done
+            echo 1 > /proc/sys/net/ipv4/ip_forward",
+            etc = path("etc").display(),
+            lib = path("lib").display(),
+        );
+        Ok(Self {
+            name: name.to_owned(),
+            address,
+            port: port.to_owned(),
+            slice: slice.to_owned(),
+            folder: folder.to_owned(),
+            holder: Holder::start(name, &script)?,
+        })
+    }
+
+    /// Gives the plugged-in cable its address.
+    pub(super) fn connect(&self) -> Result<()> {
+        let ip = |words: &str| process::run(self.command("ip").args(words.split(' '))).map(drop);
+        ip(&format!("addr add {}/24 dev eth0", self.address))?;
+        ip("link set eth0 up")?;
+        ip("route add default via 10.77.0.1")?;
+        process::run(self.command("iptables").args(["-P", "FORWARD", "ACCEPT"])).map(drop)
+    }
+
+    /// Its host name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its address on the switch.
+    #[must_use]
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// A path of the machine (in `/etc` or `/var/lib`), as this process sees it.
+    #[must_use]
+    pub fn path(&self, inside: &str) -> PathBuf {
+        let own = [("/etc/", "etc"), ("/var/lib/", "lib")];
+        let found = own.iter().find_map(|(prefix, folder)| {
+            inside
+                .strip_prefix(prefix)
+                .map(|rest| self.folder.join(folder).join(rest))
+        });
+        found.unwrap_or_else(|| PathBuf::from(inside))
+    }
+
+    /// The folder of the machine, for logs beside it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A command that runs on the machine, as root, and dies with the test.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = self.holder.command(program);
+        command.env("HOME", self.folder.join("home"));
+        command
+    }
+
+    /// Runs `act` in the machine's network, on a thread that goes there for it.
+    pub fn inside<T: Send>(&self, act: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+        let network = File::open(format!("/proc/{}/ns/net", self.pid()))?;
+        thread::scope(|scope| {
+            let there = scope.spawn(move || {
+                let network = std::os::fd::AsFd::as_fd(&network);
+                move_into_link_name_space(network, Some(LinkNameSpaceType::Network))?;
+                act()
+            });
+            there
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("a panic inside the machine")))
+        })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.holder.pid()
+    }
+
+    pub(super) fn port(&self) -> &str {
+        &self.port
+    }
+
+    pub(super) fn slice(&self) -> &str {
+        &self.slice
+    }
+}
