@@ -9,7 +9,6 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tempfile::TempDir;
 
 use crate::address::Block;
 use crate::binary;
@@ -19,6 +18,7 @@ use crate::lab::{Engine, Lab};
 use crate::node::Node;
 use crate::place::Place;
 use crate::process;
+use crate::scratch::Scratch;
 use crate::settings::{Ports, Role, Settings};
 use crate::wait;
 
@@ -55,10 +55,9 @@ pub struct Cluster {
     disks: BTreeMap<String, LossyDisk>,
     token: String,
     lab: Option<Arc<Lab>>,
-    folder: PathBuf,
     // Dropped last: nodes run in the folder, on the block's addresses.
-    _block: Block,
-    _folder: Option<TempDir>,
+    folder: Scratch,
+    block: Block,
 }
 
 impl Cluster {
@@ -148,23 +147,14 @@ impl Plan {
 
     /// Makes all that the nodes need, and starts none.
     pub fn prepare(self) -> Result<Cluster> {
-        let temporary = TempDir::with_prefix("swarmer-test-")?;
-        let folder = temporary.path().to_owned();
-        let kept = std::env::var_os("SWARMER_KEEP").is_some();
         let token = new_token()?;
         let mut cluster = Cluster {
             nodes: Vec::new(),
             engines: BTreeMap::new(),
             disks: BTreeMap::new(),
             lab: self.lab.clone(),
-            folder,
-            _block: Block::claim()?,
-            _folder: if kept {
-                drop(temporary.keep());
-                None
-            } else {
-                Some(temporary)
-            },
+            folder: Scratch::new("cluster")?,
+            block: Block::claim()?,
             token,
         };
         let servers = (1..=self.servers).map(|number| (format!("s{number}"), Role::Server));
@@ -221,20 +211,20 @@ impl Cluster {
                 let address = machine.address();
                 (Place::Machine(machine), address)
             }
-            None => (Place::Loopback, self._block.address(number)),
+            None => (Place::Loopback, self.block.address(number)),
         };
-        let mut settings = plan.settings(name, role, address.into(), &self.folder);
+        let mut settings = plan.settings(name, role, address.into(), self.folder());
         settings.token = match role {
             Role::Server => self.token.clone(),
             Role::Worker => derive_token(&self.token, role)?,
         };
         if plan.lossy {
-            let disk = LossyDisk::mount(&self.folder.join(format!("{name}-disk")))?;
+            let disk = LossyDisk::mount(&self.folder().join(format!("{name}-disk")))?;
             settings.data_dir = disk.path().to_owned();
             self.disks.insert(name.to_owned(), disk);
         }
         self.nodes
-            .push(Node::new(settings, place, self.folder.join(name))?);
+            .push(Node::new(settings, place, self.folder().join(name))?);
         Ok(())
     }
 
@@ -333,7 +323,7 @@ impl Cluster {
     /// Where the cluster's files are.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// `swarmer` with these words, talking to `node`.

@@ -24,6 +24,7 @@ pub mod needs;
 pub mod node;
 pub mod place;
 pub mod process;
+pub mod scratch;
 pub mod settings;
 pub mod story;
 pub mod wait;

@@ -16,6 +16,29 @@ use crate::process::{self, Process, mortal};
 
 /// What a process in a machine finds its programs by.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What makes a machine of a set of namespaces. `/etc` is a layer over this machine's; the names in
+/// it are replaced, not written through, since some are links into `/run`.
+const SETUP: &str = "
+set -e
+mount -t overlay etc -o lowerdir=/etc,upperdir=$folder/etc,workdir=$folder/etc.work /etc || {
+    cp -a /etc/. $folder/etc/
+    mount --bind $folder/etc /etc
+}
+for file in hosts resolv.conf hostname; do
+    rm -f /etc/$file
+    cp $folder/seed/$file /etc/$file
+done
+rm -rf /etc/docker /etc/swarmer
+mkdir /etc/docker /etc/swarmer
+mount --bind $folder/lib /var/lib
+mount -t tmpfs -o mode=755 run /run
+ip link set lo up
+for key in iptables ip6tables; do
+    file=/proc/sys/net/bridge/bridge-nf-call-$key
+    if [ -e $file ]; then echo 0 > $file; fi
+done
+echo 1 > /proc/sys/net/ipv4/ip_forward
+";
 /// What holders print when their set-up is done.
 const READY: &str = "ready";
 
@@ -94,39 +117,21 @@ impl Machine {
         slice: &str,
         folder: &Path,
     ) -> Result<Self> {
-        let path = |part: &str| folder.join(part);
-        for part in ["lib/docker", "lib/swarmer", "home"] {
-            fs::create_dir_all(path(part))?;
+        for part in [
+            "lib/docker",
+            "lib/swarmer",
+            "home",
+            "seed",
+            "etc",
+            "etc.work",
+        ] {
+            fs::create_dir_all(folder.join(part))?;
         }
-        process::run(Command::new("cp").arg("-a").arg("/etc").arg(path("etc")))?;
-        for own in ["docker", "swarmer"] {
-            let _ = fs::remove_dir_all(path("etc").join(own));
-            fs::create_dir_all(path("etc").join(own))?;
-        }
-        let replace = |file: &str, text: String| -> Result<()> {
-            let file = path("etc").join(file);
-            // The machine that runs the tests may have a link here, into its own `/run`.
-            let _ = fs::remove_file(&file);
-            fs::write(&file, text).with_context(|| format!("write {}", file.display()))
-        };
-        replace("hosts", format!("127.0.0.1 localhost\n{address} {name}\n"))?;
-        replace("resolv.conf", "nameserver 10.77.0.1\n".to_owned())?;
-        replace("hostname", format!("{name}\n"))?;
-        let script = format!(
-            "set -e
-            hostname {name}
-            mount --bind {etc} /etc
-            mount --bind {lib} /var/lib
-            mount -t tmpfs -o mode=755 run /run
-            ip link set lo up
-            for key in iptables ip6tables; do
-                file=/proc/sys/net/bridge/bridge-nf-call-$key
-                if [ -e $file ]; then echo 0 > $file; fi
-            done
-            echo 1 > /proc/sys/net/ipv4/ip_forward",
-            etc = path("etc").display(),
-            lib = path("lib").display(),
-        );
+        let seed = |file: &str, text: String| fs::write(folder.join("seed").join(file), text);
+        seed("hosts", format!("127.0.0.1 localhost\n{address} {name}\n"))?;
+        seed("resolv.conf", "nameserver 10.77.0.1\n".to_owned())?;
+        seed("hostname", format!("{name}\n"))?;
+        let script = format!("folder={}\nhostname {name}\n{SETUP}", folder.display());
         Ok(Self {
             name: name.to_owned(),
             address,
@@ -158,16 +163,10 @@ impl Machine {
         self.address
     }
 
-    /// A path of the machine (in `/etc` or `/var/lib`), as this process sees it.
+    /// A path of the machine, as this process sees it.
     #[must_use]
     pub fn path(&self, inside: &str) -> PathBuf {
-        let own = [("/etc/", "etc"), ("/var/lib/", "lib")];
-        let found = own.iter().find_map(|(prefix, folder)| {
-            inside
-                .strip_prefix(prefix)
-                .map(|rest| self.folder.join(folder).join(rest))
-        });
-        found.unwrap_or_else(|| PathBuf::from(inside))
+        PathBuf::from(format!("/proc/{}/root{inside}", self.pid()))
     }
 
     /// The folder of the machine, for logs beside it.

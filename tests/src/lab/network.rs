@@ -7,18 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use tempfile::TempDir;
+use anyhow::{Context, Result, ensure};
 
 use super::Machine;
 use super::machine::Holder;
 use crate::process;
-use crate::wait;
-
-/// How long the folders of killed engines may stay busy.
-const FOLDERS_TAKE: Duration = Duration::from_secs(20);
+use crate::scratch::{self, Scratch};
 
 /// What the switch is made of. The chain is refilled whenever a link is cut or healed.
 const SWITCH: &str = "
@@ -39,20 +34,21 @@ pub struct Lab {
     cuts: Mutex<BTreeSet<(String, String)>>,
     switch: Holder,
     name: String,
-    folder: Option<TempDir>,
+    folder: Scratch,
 }
 
 impl Lab {
     /// Makes an empty lab. Fails without root: ask [`crate::needs`] first.
     pub fn new() -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
+        remove_cgroups(scratch::is_abandoned);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         Ok(Self {
             machines: Mutex::default(),
             cuts: Mutex::default(),
             switch: Holder::start("switch", SWITCH).context("make the switch")?,
-            name: format!("swarmer-lab-{}-{count}", std::process::id()),
-            folder: Some(TempDir::with_prefix("swarmer-lab-")?),
+            name: scratch::name(&format!("lab-{count}")),
+            folder: Scratch::new("lab")?,
         })
     }
 
@@ -67,7 +63,7 @@ impl Lab {
         let address = Ipv4Addr::new(10, 77, 0, 10 + number);
         let port = format!("p{number}");
         let slice = format!("{}-{name}", self.name);
-        let machine = Machine::start(name, address, &port, &slice, &self.path().join(name))?;
+        let machine = Machine::start(name, address, &port, &slice, &self.folder.path().join(name))?;
         self.plug(&machine)
             .with_context(|| format!("plug {name} into the switch"))?;
         let machine = Arc::new(machine);
@@ -176,12 +172,6 @@ impl Lab {
             .map(|machine| machine.name().to_owned())
             .collect()
     }
-
-    fn path(&self) -> &Path {
-        self.folder
-            .as_ref()
-            .map_or(Path::new("/nonexistent"), TempDir::path)
-    }
 }
 
 /// A link's name is the same from both ends.
@@ -196,37 +186,19 @@ impl Drop for Lab {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
-        if let Some(folder) = self.folder.take() {
-            let path = folder.keep();
-            if let Err(error) = remove(&path) {
-                eprintln!("{}: {error:#}", self.name);
-            }
-        }
-        remove_cgroups(&self.name);
+        remove_cgroups(|name| name.starts_with(&self.name));
     }
 }
 
-/// Killed containers go a moment after their engine, and keep their folders busy till then.
-fn remove(folder: &Path) -> Result<()> {
-    wait::for_fact(
-        "the lab's folder can be removed",
-        FOLDERS_TAKE,
-        || match std::fs::remove_dir_all(folder) {
-            Err(error) if folder.exists() => bail!("{}: {error}", folder.display()),
-            _ => Ok(()),
-        },
-    )
-}
-
 /// The engines' control groups are the only thing that namespaces do not take with them.
-fn remove_cgroups(prefix: &str) {
+fn remove_cgroups(which: impl Fn(&str) -> bool) {
     let root = Path::new("/sys/fs/cgroup");
     let controllers = std::fs::read_dir(root).into_iter().flatten().flatten();
     let mut places: Vec<PathBuf> = controllers.map(|entry| entry.path()).collect();
     places.push(root.to_owned());
     for place in places {
         for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(prefix) {
+            if which(&entry.file_name().to_string_lossy()) {
                 remove_cgroup(&entry.path());
             }
         }
