@@ -30,7 +30,12 @@ pub fn swarmer() -> Result<PathBuf> {
 pub fn target_directory() -> Result<PathBuf> {
     let own = std::env::current_exe().context("find the test's own executable")?;
     own.ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").is_file())
+        .find(|folder| {
+            ["debug", "release"]
+                .iter()
+                .any(|profile| folder.ends_with(profile))
+        })
+        .and_then(Path::parent)
         .map(Path::to_path_buf)
         .with_context(|| format!("{} is not in a target directory", own.display()))
 }
