@@ -11,6 +11,8 @@ mod member;
 mod operations;
 mod resolv;
 mod run;
+mod start;
 
 pub use error::AgentError;
 pub use run::run;
+pub use start::main;

@@ -1,78 +1,99 @@
-//! Floor 6: the command line.
+//! Floor 6: the command line of those who ask: people and scripts.
 //!
-//! Owns: what people type and read. Does not own: what is done, beyond asking the agent for it.
+//! Owns: what people type and read. Does not own: what is done, beyond asking the agent for it;
+//! the agent itself and the demo, which `main.rs` starts.
+//!
+//! Always true: results go to standard output and everything else to standard error; an error says
+//! what to do next; 2 is a wrong command line, 78 a wrong configuration, 1 any other failure; no
+//! secret is printed but by the commands that exist to print one.
 
+mod cluster_status;
+mod config;
+mod connect;
+mod failure;
+mod kv;
+mod kv_export;
+mod leave;
+mod log_level;
+mod login;
+mod members;
+mod operator_files;
+mod output;
+mod registry;
+mod services;
+mod status;
+mod table;
 mod token;
+mod version;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Subcommand;
 
-use crate::agent;
-use crate::config::{Config, EX_CONFIG};
+pub use connect::Common;
+pub use output::print;
 
-/// One agent a node: discovery, KV, DNS, certificates, a registry and Docker Swarm.
-#[derive(Parser)]
-#[command(name = "swarmer", version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
+use connect::Connect;
+use failure::Failure;
 
+/// What people ask.
 #[derive(Subcommand)]
-enum Command {
-    /// Run this node's agent.
-    Agent {
-        /// The node's one file.
-        #[arg(long, default_value = "/etc/swarmer/swarmer.yaml")]
-        config: PathBuf,
-    },
+pub enum Command {
+    /// The cluster at a glance.
+    Status(status::Arguments),
+    /// The members of the cluster, and taking one out.
+    Members(members::Arguments),
+    /// Keys and values.
+    #[command(subcommand)]
+    Kv(kv::KvCommand),
+    /// Services, or the instances of one.
+    Services(services::Arguments),
+    /// The image registry: which node serves it, and how it is.
+    Registry,
     /// Join tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Become an operator of a cluster: fills ~/.swarmer/STACK/DC.
+    Login(login::Arguments),
+    /// Take this node out of its cluster for good.
+    Leave(leave::Arguments),
+    /// The node's one file.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Show or change what the agent logs, without a restart.
+    LogLevel(log_level::Arguments),
+    /// This program's version, and the agent's.
+    Version,
 }
 
-/// Runs what the command line says.
+/// Does what was asked.
 #[must_use]
-pub fn main() -> ExitCode {
-    match Arguments::parse().command {
-        Command::Agent { config } => run_agent(&config),
-        Command::Token(command) => token::run(&command),
+pub fn main(command: Command, common: &Common) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(command, &Connect::new(common))),
+        Err(error) => Err(Failure::file("start", "the runtime", error)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
     }
 }
 
-fn run_agent(path: &Path) -> ExitCode {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            eprintln!("swarmer: can't read {}: {error}", path.display());
-            return ExitCode::from(EX_CONFIG);
-        }
-    };
-    let config = match Config::parse(&path.display().to_string(), &text) {
-        Ok(config) => config,
-        Err(errors) => {
-            eprintln!("{errors}");
-            return ExitCode::from(EX_CONFIG);
-        }
-    };
-    agent::logging::set_up(&config.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("swarmer: can't start: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(agent::run(config)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{}", crate::task::Chain(&error));
-            ExitCode::FAILURE
-        }
+async fn run(command: Command, connect: &Connect<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Status(arguments) => status::run(&arguments, connect).await,
+        Command::Members(arguments) => members::run(&arguments, connect).await,
+        Command::Kv(command) => kv::run(command, connect).await,
+        Command::Services(arguments) => services::run(&arguments, connect).await,
+        Command::Registry => registry::run(connect).await,
+        Command::Token(command) => token::run(&command, connect).await,
+        Command::Login(arguments) => login::run(&arguments, connect).await,
+        Command::Leave(arguments) => leave::run(&arguments, connect).await,
+        Command::Config(command) => config::run(&command, connect),
+        Command::LogLevel(arguments) => log_level::run(&arguments, connect).await,
+        Command::Version => version::run(connect).await,
     }
 }
