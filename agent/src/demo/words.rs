@@ -81,7 +81,13 @@ fn summary(demo: &Demo) -> String {
         let _ = writeln!(
             text,
             "  {:<12}{:<8}{:<9}{:<20}{:<20}{:<20}{}",
-            node.name, node.role, node.pid, node.http, node.https, node.dns, node.rpc
+            node.name,
+            node.role.as_str(),
+            node.pid,
+            node.http,
+            node.https,
+            node.dns,
+            node.rpc
         );
     }
     text
@@ -116,8 +122,12 @@ fn try_it(text: &mut String, demo: &Demo, first: &DemoNode, last: &DemoNode, swa
         first.http
     );
     let _ = writeln!(text, "  {swarmer} kv get greeting --http {}", last.http);
-    let _ = writeln!(text, "  curl http://{}/v1/kv/greeting?raw", last.http);
-    let _ = writeln!(text, "  curl http://{}/v1/catalog/nodes?pretty", last.http);
+    let _ = writeln!(text, "  curl 'http://{}/v1/kv/greeting?raw'", last.http);
+    let _ = writeln!(
+        text,
+        "  curl 'http://{}/v1/catalog/nodes?pretty'",
+        last.http
+    );
     if demo.registry {
         let name = format!("registry.service.{}.{}", demo.dc, demo.stack);
         let ca = programs::quoted(&demo.ca.display().to_string());
