@@ -8,8 +8,8 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::AgentError;
 use super::operations::Acts;
+use super::{AgentError, edges};
 use crate::cluster::authority::Authority;
 use crate::cluster::door::{Door, Services};
 use crate::cluster::follow::Follower;
@@ -37,8 +37,11 @@ use crate::store::raft::Raft;
 use crate::store::raft_types::Peer;
 use crate::store::report::Report;
 use crate::store::{Leader, LocalServices, Store};
-use crate::task::Tasks;
+use crate::task::{self, Tasks};
 
+/// How often the proposer of a new cluster stands before it leaves it to raft's timers.
+const FIRST_TRIES: u32 = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(30);
 /// A leaving server waits so long for its vote to be taken from it.
 const LEAVE: Duration = Duration::from_secs(20);
 
@@ -169,6 +172,11 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
         held: held.clone(),
     };
     tasks.critical("lease", lease.run(shutdown.clone()));
+    let flag = edges::lease_flag(held.subscribe(), tasks);
+    if let Some(listener) = doors.registry {
+        edges::registry(&joined, listener, &certificates, flag, &report, tasks)?;
+    }
+    edges::swarm(&joined, &report, tasks);
     let renewal = Renewal {
         me: Arc::clone(&me),
         disk: joined.disk.clone(),
@@ -178,6 +186,7 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
         peers: Arc::clone(&peers),
         token: Some(joined.token.clone()),
         sources: joined.sources.clone(),
+        in_use: edges::on_certificate(&joined, &report),
     };
     tasks.critical("certificate", renewal.run(shutdown.clone()));
     serve_https(&joined, doors.https, &certificates, tasks)?;
@@ -228,12 +237,23 @@ async fn start_raft(
             .iter()
             .map(|member| (member.id, peer(member)));
         raft.initialize(founders.collect()).await?;
-        // The proposer has the others' papers on their way: it need not wait for its timer.
+        // The proposer has handed out the papers just now: it need not wait for its timer.
         if genesis.founders.iter().map(|member| member.id).min() == Some(me) {
-            raft.stand().await;
+            let _ = task::spawn("first election", stand_until_led(raft.clone()));
         }
     }
     Ok(raft)
+}
+
+/// The others start within milliseconds of each other; until they do, nobody can be elected.
+async fn stand_until_led(raft: Raft) {
+    for _ in 0..FIRST_TRIES {
+        if raft.view().leader.is_some() {
+            return;
+        }
+        raft.stand().await;
+        tokio::time::sleep(FIRST_PAUSE).await;
+    }
 }
 
 fn serve_members(
@@ -246,7 +266,7 @@ fn serve_members(
     authority: Authority,
 ) {
     joined.acts.empower(authority.clone());
-    let api = Arc::clone(&joined.api);
+    let (api, store) = (Arc::clone(&joined.api), Arc::clone(&joined.store));
     let cluster = joined.papers.cluster;
     let services = Services {
         cluster,
@@ -263,6 +283,7 @@ fn serve_members(
             let api = Arc::clone(&api);
             async move { api.serve_call(call, Caller::rpc(Role::Worker, node)).await }.boxed()
         }),
+        swarm: Arc::new(move |node| loops::swarm::offer_to(&store.state(), node).ok().flatten()),
     };
     door.set_services(Arc::new(services));
     door.set_host(Arc::new(authority));

@@ -5,14 +5,13 @@
 //! announced, and a critical part that ends takes the agent down with a clear last line.
 
 mod address;
+pub(crate) mod edges;
 mod error;
 pub mod logging;
 mod member;
 mod operations;
 mod resolv;
 mod run;
-mod start;
 
 pub use error::AgentError;
 pub use run::run;
-pub use start::main;

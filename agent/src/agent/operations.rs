@@ -9,10 +9,12 @@ use tokio::sync::Notify;
 
 use super::logging;
 use crate::cluster::authority::{Authority, AuthorityError};
-use crate::http::{OperationError, Operations, Snapshot, TokenAct, TokenAnswer, TokenView};
-use crate::model::{NodeId, Op, Reply, Role, TokenId, TokenRow};
+use crate::http::{
+    MemberAct, OperationError, Operations, Snapshot, TokenAct, TokenAnswer, TokenView,
+};
+use crate::model::{Op, Reply, Role, TokenId, TokenRow};
 use crate::pki::Token;
-use crate::store::Store;
+use crate::store::{Store, archive};
 
 /// The operators' door of one agent; it opens as the node becomes a member.
 pub(super) struct Acts {
@@ -38,6 +40,13 @@ impl Acts {
     /// Returns when an operator told this node to leave.
     pub(super) async fn told_to_leave(&self) {
         self.leave.notified().await;
+    }
+
+    async fn write(&self, op: Op) -> Result<(), OperationError> {
+        match self.store.write(op).await? {
+            Reply::Refused(refusal) => Err(OperationError::Refused(refusal.to_string())),
+            _ => Ok(()),
+        }
     }
 
     fn authority(&self) -> Result<&Authority, OperationError> {
@@ -132,12 +141,13 @@ impl Operations for Acts {
         self.act(act).boxed()
     }
 
-    fn remove_member(&self, node: NodeId) -> BoxFuture<'_, Result<(), OperationError>> {
+    fn members(&self, act: MemberAct) -> BoxFuture<'_, Result<(), OperationError>> {
         async move {
-            match self.store.write(Op::MemberRemove(node)).await? {
-                Reply::Refused(refusal) => Err(OperationError::Refused(refusal.to_string())),
-                _ => Ok(()),
-            }
+            let op = match act {
+                MemberAct::Remove(node) => Op::MemberRemove(node),
+                MemberAct::Expect(expect) => Op::SetExpect(expect),
+            };
+            self.write(op).await
         }
         .boxed()
     }
@@ -153,18 +163,25 @@ impl Operations for Acts {
 
     fn save_snapshot(&self) -> BoxFuture<'_, Result<Snapshot, OperationError>> {
         async {
-            Err(OperationError::Failed(
-                "snapshots over HTTP are not made yet".into(),
-            ))
+            self.store.linearize().await?;
+            let (state, index) = self.store.state_at();
+            let archive = archive::pack(&state.saved(), index, 0)
+                .map_err(|error| OperationError::Failed(error.to_string()))?;
+            Ok(Snapshot {
+                archive: archive.into(),
+                index,
+            })
         }
         .boxed()
     }
 
-    fn restore_snapshot(&self, _archive: Bytes) -> BoxFuture<'_, Result<(), OperationError>> {
-        async {
-            Err(OperationError::Failed(
-                "snapshots over HTTP are not made yet".into(),
-            ))
+    fn restore_snapshot(&self, archive: Bytes) -> BoxFuture<'_, Result<(), OperationError>> {
+        async move {
+            let (meta, saved) = archive::unpack(&archive)
+                .map_err(|error| OperationError::Failed(error.to_string()))?;
+            self.write(Op::Restore(Box::new(saved))).await?;
+            tracing::warn!(index = meta.index, "a snapshot was restored");
+            Ok(())
         }
         .boxed()
     }

@@ -17,7 +17,7 @@ use crate::cluster::me::Me;
 use crate::cluster::nursery::{Nursery, NurseryError};
 use crate::cluster::papers::{self, Papers};
 use crate::cluster::{authority, worker_join};
-use crate::config::{Config, JoinSource, Recursors};
+use crate::config::{Config, JoinSource, Recursors, Secret, SecretError, SecretSource};
 use crate::decide::lease::Timing;
 use crate::discover::{Source, Sources};
 use crate::disk::DataDir;
@@ -235,10 +235,7 @@ fn api(
 }
 
 fn token(config: &Config) -> Result<Token, AgentError> {
-    let secret = config.token.resolve(
-        |name| std::env::var(name).ok(),
-        |path| std::fs::read_to_string(path).map_err(|error| error.to_string()),
-    )?;
+    let secret = resolve(&config.token)?;
     let token: Token = secret.expose().parse()?;
     if token.role() != config.role {
         return Err(AgentError::TokenRole {
@@ -247,6 +244,14 @@ fn token(config: &Config) -> Result<Token, AgentError> {
         });
     }
     Ok(token)
+}
+
+/// A secret from where the config says that it is.
+pub(super) fn resolve(source: &SecretSource) -> Result<Secret, SecretError> {
+    source.resolve(
+        |name| std::env::var(name).ok(),
+        |path| std::fs::read_to_string(path).map_err(|error| error.to_string()),
+    )
 }
 
 fn me(config: &Config, disk: &DataDir, address: IpAddr) -> Result<Me, AgentError> {

@@ -12,7 +12,7 @@ use crate::config::{Config, schema};
 
 /// The node's one file.
 #[derive(Subcommand)]
-pub enum ConfigCommand {
+pub(super) enum ConfigCommand {
     /// Say what is wrong with a file (exit code 78), or that nothing is.
     Check {
         /// The file.

@@ -20,22 +20,22 @@ pub(super) const TOKEN: &str = "SWARMER_TOKEN";
 
 /// What every command takes.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Common {
+pub(super) struct Common {
     /// Ask the agent at this address instead of 127.0.0.1:8500 (https://ADDR: with TLS)
     #[arg(long, global = true, env = "SWARMER_HTTP", value_name = "ADDR")]
-    pub http: Option<String>,
+    pub(super) http: Option<String>,
     /// Ask through this unix socket of an agent, as an operator
     #[arg(long, global = true, value_name = "PATH")]
-    pub socket: Option<PathBuf>,
+    pub(super) socket: Option<PathBuf>,
     /// Ask a cluster's servers, as the operator that `swarmer login` made you (or the folder of its files)
     #[arg(long, global = true, env = "SWARMER_CLUSTER", value_name = "STACK:DC")]
-    pub cluster: Option<String>,
+    pub(super) cluster: Option<String>,
     /// Whom to trust with https://: the cluster's CA, as `swarmer ca show` prints it
     #[arg(long, global = true, env = "SWARMER_CA", value_name = "FILE")]
-    pub ca_file: Option<PathBuf>,
+    pub(super) ca_file: Option<PathBuf>,
     /// Print JSON, for programs
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 /// The way to an agent.

@@ -16,7 +16,7 @@ use crate::client::{Answer, Client, Request, escape};
 
 /// Keys and values.
 #[derive(Subcommand)]
-pub enum KvCommand {
+pub(super) enum KvCommand {
     /// Print a value; all of a prefix with --recurse.
     Get {
         /// The key, or the prefix.

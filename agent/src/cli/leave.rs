@@ -1,6 +1,5 @@
 //! `swarmer leave`.
 
-use clap::Args;
 use serde_json::json;
 
 use super::connect::{self, Connect};
@@ -8,11 +7,7 @@ use super::failure::Failure;
 use super::output;
 use crate::client::Request;
 
-/// What `swarmer leave` takes.
-#[derive(Args)]
-pub struct Arguments {}
-
-pub(super) async fn run(_: &Arguments, connect: &Connect<'_>) -> Result<(), Failure> {
+pub(super) async fn run(connect: &Connect<'_>) -> Result<(), Failure> {
     let client = connect.operator()?;
     let answer = connect::ask(&client, Request::put("/v1/swarmer/leave", "")).await?;
     match connect.json() {

@@ -12,7 +12,7 @@ const PATH: &str = "/v1/swarmer/log-level";
 
 /// What `swarmer log-level` takes.
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// error, warn, info, debug or trace, or as in swarmer::dns=debug,info; without it, what is in force.
     filter: Option<String>,
 }

@@ -22,7 +22,7 @@ const NAME: &str = "operator";
 
 /// What `swarmer login` takes.
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// A server of the cluster: HOST or HOST:PORT, the port being its RPC port (8300).
     address: String,
     /// The operator token; better in SWARMER_TOKEN or a file, where other users don't see it

@@ -13,7 +13,7 @@ use crate::client::{Request, escape};
 /// What `swarmer members` takes.
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// A cluster that you are logged in to, instead of this node's
     #[arg(value_name = "STACK:DC")]
     of: Option<String>,

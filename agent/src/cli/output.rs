@@ -1,21 +1,12 @@
 //! Standard output. Whoever reads may stop reading (`| head`): that is no failure.
 
 use std::io::{self, Write as _};
-use std::process::ExitCode;
 
 use serde::Serialize;
 
 use super::failure::Failure;
 
 /// Writes `bytes` as they are.
-#[must_use]
-pub fn print(bytes: &[u8]) -> ExitCode {
-    match raw(bytes) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
-}
-
 pub(super) fn raw(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {

@@ -14,7 +14,7 @@ use crate::client::{Request, escape};
 
 /// What `swarmer services` takes.
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// A service; without it, all are listed.
     name: Option<String>,
 }

@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// What `swarmer status` takes.
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// A cluster that you are logged in to, instead of this node's
     #[arg(value_name = "STACK:DC")]
     of: Option<String>,

@@ -16,7 +16,7 @@ use crate::pki::Token;
 
 /// Join tokens.
 #[derive(Subcommand)]
-pub enum TokenCommand {
+pub(super) enum TokenCommand {
     /// Make a server token, before there is a cluster.
     New,
     /// Make the worker or operator token that belongs to a server token (SWARMER_TOKEN or standard input).

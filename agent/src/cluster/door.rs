@@ -13,14 +13,18 @@ use super::messages::{Call, CallError, CallReply, Open, ServerList};
 use super::path::Path;
 use super::raft_door::RaftDoor;
 use super::rights;
+use crate::decide::swarm::JoinOffer;
 use crate::model::{ClusterId, MemberStatus, NodeId, Role};
 use crate::pki::{ALPN_JOIN, PeerIdentity};
 use crate::rpc::{Handler, Incoming, Peer};
-use crate::store::{HttpCall, HttpReply, Leader as _, Store};
+use crate::store::{Answer, HttpCall, HttpReply, Leader as _, Question, Store};
 use crate::task::clock;
 
 /// Answers HTTP requests that workers send on.
 pub type HttpDoor = Arc<dyn Fn(HttpCall, NodeId) -> BoxFuture<'static, HttpReply> + Send + Sync>;
+
+/// What a member needs to join the Docker Swarm.
+pub type SwarmDoor = Arc<dyn Fn(NodeId) -> Option<JoinOffer> + Send + Sync>;
 
 /// Everything a member server serves.
 pub struct Services {
@@ -38,6 +42,8 @@ pub struct Services {
     pub authority: Authority,
     /// HTTP for workers.
     pub http: HttpDoor,
+    /// The Swarm's join tokens, each for the role that it is meant for.
+    pub swarm: SwarmDoor,
 }
 
 /// The door. What stands behind it changes when the node becomes a member.
@@ -255,6 +261,9 @@ impl Services {
             Call::ReadIndex => {
                 let read = self.raft.raft.read_index().await;
                 CallReply::ReadIndex(read.map_err(|_| CallError::NotLeader(None))?)
+            }
+            Call::Ask(Question::SwarmJoin) => {
+                CallReply::Answer(Box::new(Answer::SwarmJoin((self.swarm)(caller.node))))
             }
             Call::Ask(question) => {
                 if caller.role == Role::Server && !self.raft.raft.is_leader() {

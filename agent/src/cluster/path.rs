@@ -182,7 +182,7 @@ impl Path {
             .call_at(node, address, call, deadline)
             .await
             .map_err(|error| {
-                if self.raft.is_none() {
+                if !self.votes() {
                     self.avoid(node);
                 }
                 miss(&error)
@@ -194,8 +194,16 @@ impl Path {
         self.send(call, deadline).await.ok()
     }
 
+    /// Whether this node's own raft can tell who leads. A server that has just joined has heard of
+    /// no membership yet and goes through others, like a worker.
+    fn votes(&self) -> bool {
+        self.raft
+            .as_ref()
+            .is_some_and(|raft| !raft.view().voters.is_empty())
+    }
+
     fn next_hop(&self) -> Option<(NodeId, SocketAddr)> {
-        let Some(raft) = &self.raft else {
+        let Some(raft) = self.raft.as_ref().filter(|_| self.votes()) else {
             return self.candidates().first().copied();
         };
         let view = raft.view();
@@ -260,6 +268,8 @@ impl Path {
                 Answer::Session(session)
             }
             Question::Status => Answer::Status(self.status(raft, index)),
+            // A server reads its own copy; the door answers workers.
+            Question::SwarmJoin => Answer::SwarmJoin(None),
         };
         Ok(answer)
     }

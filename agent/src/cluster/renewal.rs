@@ -52,12 +52,15 @@ pub struct Renewal {
     pub token: Option<Token>,
     /// Where servers may be.
     pub sources: Sources,
+    /// Told of every certificate that comes into use, the first included.
+    pub in_use: Box<dyn Fn(&Papers) + Send + Sync>,
 }
 
 impl Renewal {
     /// Runs until `shutdown`.
     pub async fn run(mut self, shutdown: Shutdown) {
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+        (self.in_use)(&self.papers);
         loop {
             let pause = match self.due() {
                 Ok(Some(wait)) => wait.min(LOOK),
@@ -104,6 +107,7 @@ impl Renewal {
         self.certificates
             .replace(&self.papers.certificate, &self.me.key)?;
         self.peers.forget_all();
+        (self.in_use)(&self.papers);
         tracing::info!("renewed this node's certificate");
         Ok(())
     }

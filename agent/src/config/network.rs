@@ -80,6 +80,8 @@ mod tests {
             ("eth1", "fe80::1"),
             ("eth1", "fd00::5"),
             ("eth1", "192.168.101.7"),
+            ("eth2", "fe80::2"),
+            ("eth2", "fd00::6"),
         ]
         .map(|(name, address)| (name.to_owned(), address.parse().unwrap()))
         .to_vec()
@@ -95,6 +97,7 @@ mod tests {
             ("10.0.2.15", Some("10.0.2.15")),
             ("10.0.2.16", None),
             ("eth1", Some("192.168.101.7")),
+            ("eth2", Some("fd00::6")),
             ("wlan0", None),
         ];
         for (text, picked) in cases {

@@ -9,6 +9,7 @@
 mod error;
 mod local;
 mod read;
+pub mod trust;
 
 use futures_util::future::BoxFuture;
 

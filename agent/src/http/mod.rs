@@ -19,6 +19,7 @@ mod api;
 mod caller;
 mod catalog;
 mod check_input;
+mod filter;
 mod health;
 mod host;
 mod input;
@@ -45,5 +46,7 @@ mod tests;
 pub use api::{Api, Identity, Parts};
 pub use caller::{Access, Caller, Via};
 pub use metrics::MetricsSource;
-pub use operations::{OperationError, Operations, Snapshot, TokenAct, TokenAnswer, TokenView};
+pub use operations::{
+    MemberAct, OperationError, Operations, Snapshot, TokenAct, TokenAnswer, TokenView,
+};
 pub use serve::{CertificateCheck, Tls, TokenCheck, bind_unix, serve_plain, serve_tls, serve_unix};

@@ -30,6 +30,15 @@ pub enum TokenAct {
     Revoke(TokenId),
 }
 
+/// What is to be done with the members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberAct {
+    /// Remove one that will not come back.
+    Remove(NodeId),
+    /// So many servers vote from now on.
+    Expect(u32),
+}
+
 /// A token as it may be shown to an operator at any time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -106,8 +115,8 @@ pub enum OperationError {
 pub trait Operations: Send + Sync + 'static {
     /// Lists, makes and revokes join tokens.
     fn tokens(&self, act: TokenAct) -> BoxFuture<'_, Result<TokenAnswer, OperationError>>;
-    /// Removes a member that will not come back.
-    fn remove_member(&self, node: NodeId) -> BoxFuture<'_, Result<(), OperationError>>;
+    /// Changes who belongs to the cluster, or how many vote.
+    fn members(&self, act: MemberAct) -> BoxFuture<'_, Result<(), OperationError>>;
     /// Begins this node's graceful leave; returns before the node is gone.
     fn leave(&self) -> BoxFuture<'_, Result<(), OperationError>>;
     /// Sets the log filter, if one is given; returns the one in force.

@@ -2,7 +2,7 @@
 
 use super::api::Api;
 use super::input::Object;
-use super::operations::{OperationError, TokenAct};
+use super::operations::{MemberAct, OperationError, TokenAct};
 use super::reply::{Outcome, Problem, Reply};
 use super::request::Request;
 use crate::model::{NodeId, Role};
@@ -68,7 +68,18 @@ pub(super) async fn remove_member(api: &Api, request: &Request) -> Outcome {
     let id = id
         .filter(|id| state.member(*id).is_some())
         .ok_or_else(missing)?;
-    api.operations().remove_member(id).await?;
+    api.operations().members(MemberAct::Remove(id)).await?;
+    Ok(Reply::empty())
+}
+
+pub(super) async fn expect(api: &Api, request: &Request) -> Outcome {
+    let text = request.argument("Missing number of voters")?;
+    let wrong = || Problem::Bad(format!("{text:?} is no number of voters: 1, 3, 5 or 7 are"));
+    let expect = text.parse().map_err(|_| wrong())?;
+    if !(1..=7).contains(&expect) {
+        return Err(wrong());
+    }
+    api.operations().members(MemberAct::Expect(expect)).await?;
     Ok(Reply::empty())
 }
 

@@ -86,7 +86,7 @@ async fn ask(api: &Api) -> Result<StatusReport, String> {
     let leader = api.store().leader().map_err(|error| error.to_string())?;
     match leader.ask(Question::Status).await {
         Ok(Answer::Status(report)) => Ok(report),
-        Ok(Answer::Session(_)) => Err("the leader answered another question".into()),
+        Ok(_) => Err("the leader answered another question".into()),
         Err(error) => Err(error.to_string()),
     }
 }

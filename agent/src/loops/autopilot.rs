@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::leader::{LeaderError, LeaderHands};
+use super::leader::{LeaderError, LeaderHands, unless_deposed};
 use crate::decide::autopilot::{Step, View, plan};
 use crate::model::{Genesis, Member, NodeId, Op, Topic};
 use crate::store::Watch;
@@ -47,6 +47,12 @@ impl Round for Autopilot {
     }
 
     async fn round(&mut self) -> Result<Next, LeaderError> {
+        unless_deposed(self.look().await)
+    }
+}
+
+impl Autopilot {
+    async fn look(&mut self) -> Result<Next, LeaderError> {
         if !self.hands.raft.is_leader() {
             return Ok(Next::OnTick);
         }

@@ -6,6 +6,7 @@ use crate::model::{Op, Refusal, Reply};
 use crate::store::Store;
 use crate::store::memory::LeaderMemory;
 use crate::store::raft::{ProposeError, Raft};
+use crate::task::Next;
 
 /// A leader's proposal that came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,14 @@ pub struct LeaderHands {
     pub raft: Raft,
     /// What it knows as the leader.
     pub memory: Arc<LeaderMemory>,
+}
+
+/// Losing the leadership in mid-round is nothing to complain of: another leads now.
+pub(super) fn unless_deposed(round: Result<Next, LeaderError>) -> Result<Next, LeaderError> {
+    match round {
+        Err(LeaderError::Propose(ProposeError::NotLeader(_))) => Ok(Next::OnTick),
+        other => other,
+    }
 }
 
 /// A leader's own command is given up after this long, and decided anew.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::leader::{LeaderError, LeaderHands};
+use super::leader::{LeaderError, LeaderHands, unless_deposed};
 use crate::decide::lease::Timing;
 use crate::model::{LeaseEvent, Op};
 use crate::store::raft::ViewWatch;
@@ -44,6 +44,12 @@ impl Round for Leases {
     }
 
     async fn round(&mut self) -> Result<Next, LeaderError> {
+        unless_deposed(self.look().await)
+    }
+}
+
+impl Leases {
+    async fn look(&mut self) -> Result<Next, LeaderError> {
         if !self.hands.raft.is_leader() {
             self.leading = None;
             return Ok(Next::OnTick);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::leader::{LeaderError, LeaderHands};
+use super::leader::{LeaderError, LeaderHands, unless_deposed};
 use crate::decide::session::plan;
 use crate::model::Op;
 use crate::task::{Looper, Next, Round, Shutdown};
@@ -29,6 +29,12 @@ impl Round for Sessions {
     }
 
     async fn round(&mut self) -> Result<Next, LeaderError> {
+        unless_deposed(self.look().await)
+    }
+}
+
+impl Sessions {
+    async fn look(&mut self) -> Result<Next, LeaderError> {
         if !self.hands.raft.is_leader() {
             return Ok(Next::OnTick);
         }

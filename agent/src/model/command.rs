@@ -55,6 +55,8 @@ impl fmt::Display for Command {
             Op::HiddenPut { .. } => "hidden put",
             Op::DutyTake { .. } => "duty take",
             Op::DutyRelease { .. } => "duty release",
+            Op::SetExpect(_) => "set expect",
+            Op::Restore(_) => "restore",
             Op::Tick => "tick",
         })
     }
@@ -139,6 +141,19 @@ pub enum Op {
     },
     /// Changes nothing but the cluster's time.
     Tick,
+    /// How many voters the cluster has from now on.
+    SetExpect(u32),
+    /// Puts a saved state in place of what clients wrote.
+    Restore(Box<Saved>),
+}
+
+/// What a snapshot for people holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    /// All keys.
+    pub entries: Vec<super::KvEntry>,
+    /// Nodes without an agent, with their services and checks.
+    pub registrations: Vec<Registration>,
 }
 
 /// What happens to a member's lease, in the order of its three speeds.

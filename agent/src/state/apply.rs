@@ -74,6 +74,8 @@ impl State {
             }
             Op::DutyTake { duty, node, boot } => self.take_duty(*duty, *node, *boot, changes),
             Op::DutyRelease { duty, node } => self.release_duty(*duty, *node, changes),
+            Op::SetExpect(expect) => self.set_expect(*expect, changes),
+            Op::Restore(saved) => self.restore(saved, changes),
             Op::InitCluster(_) | Op::Tick => Reply::Done,
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::changes::Changes;
-use crate::model::{ClusterId, Genesis, Name, Refusal, Reply};
+use crate::model::{ClusterId, Genesis, Name, Refusal, Reply, Topic};
 
 /// Which cluster this is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,21 @@ impl State {
         }
         for founder in &genesis.founders {
             self.admit(founder, changes);
+        }
+        Reply::Done
+    }
+
+    /// How many voters the cluster has from now on.
+    pub(super) fn set_expect(&mut self, expect: u32, changes: &mut Changes) -> Reply {
+        let Some(cluster) = &self.cluster else {
+            return Reply::Refused(Refusal::NotInitialised);
+        };
+        if cluster.expect != expect {
+            self.cluster = Some(Arc::new(ClusterInfo {
+                expect,
+                ..(**cluster).clone()
+            }));
+            changes.touch(Topic::Members);
         }
         Reply::Done
     }

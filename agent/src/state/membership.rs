@@ -52,10 +52,6 @@ impl State {
                 row.boot = before.boot;
                 row.status = before.status;
                 row.since = before.since;
-                if before.name != row.name {
-                    let former = before.name.clone();
-                    self.catalog.remove_node(former.as_str(), changes);
-                }
             }
             None => {
                 row.boot = None;

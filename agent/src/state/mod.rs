@@ -27,6 +27,7 @@ mod members;
 mod membership;
 mod registrations;
 mod requests;
+mod restore;
 mod sessions;
 mod trust;
 

@@ -8,6 +8,7 @@
 //! Always true: whoever subscribes before reading misses no change; `linearize` returns only when
 //! the copy holds everything that was acknowledged before the call.
 
+pub mod archive;
 pub mod log;
 pub mod machine;
 pub mod memory;

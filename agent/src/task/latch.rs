@@ -97,6 +97,7 @@ impl Default for Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::soon;
 
     #[tokio::test]
     async fn who_waits_and_who_comes_late_both_hear_of_it() {
@@ -108,8 +109,8 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!shutdown.is_begun() && !heard.is_finished());
         shutdown.begin();
-        heard.join().await.unwrap();
-        shutdown.begun().await;
+        soon(heard.join()).await.unwrap();
+        soon(shutdown.begun()).await;
         shutdown.begin();
         assert!(shutdown.is_begun(), "beginning twice is beginning");
     }
@@ -119,8 +120,8 @@ mod tests {
         let ready = Ready::new();
         let copy = ready.clone();
         ready.set();
-        copy.wait().await;
-        copy.wait().await;
+        soon(copy.wait()).await;
+        soon(copy.wait()).await;
         assert!(copy.is_set());
     }
 }

@@ -105,7 +105,7 @@ mod tests {
     use tokio::sync::{Notify, mpsc};
 
     use super::*;
-    use crate::task::{clock, spawn};
+    use crate::task::{clock, soon, spawn};
 
     const NEVER: Duration = Duration::from_secs(3600);
     const SOON: Duration = Duration::from_millis(5);
@@ -147,14 +147,18 @@ mod tests {
             number: 0,
         };
         let task = spawn("test", looper.run(work));
-        assert_eq!(seen.recv().await, Some(1));
-        assert_eq!(seen.recv().await, Some(2), "woken in mid-round: once more");
+        assert_eq!(soon(seen.recv()).await, Some(1));
+        assert_eq!(
+            soon(seen.recv()).await,
+            Some(2),
+            "woken in mid-round: once more"
+        );
         let more = tokio::time::timeout(SOON * 10, seen.recv()).await;
         assert!(more.is_err(), "five wake-ups make one round");
         woken.notify_one();
-        assert_eq!(seen.recv().await, Some(3));
+        assert_eq!(soon(seen.recv()).await, Some(3));
         shutdown.begin();
-        task.join().await.unwrap();
+        soon(task.join()).await.unwrap();
     }
 
     /// Ends the loop in its fourth round.
@@ -198,7 +202,7 @@ mod tests {
                 nagging: false,
                 answer,
             };
-            Looper::new("test", tick, &shutdown).run(work).await;
+            soon(Looper::new("test", tick, &shutdown).run(work)).await;
             assert_eq!(rounds, 4);
         }
     }
@@ -213,10 +217,9 @@ mod tests {
             nagging: true,
             answer: || Err(std::io::Error::other("no")),
         };
-        Looper::new("test", NEVER, &shutdown)
-            .with_backoff(Backoff::new(SOON * 4, SOON * 4))
-            .run(work)
-            .await;
+        let backoff = Backoff::new(SOON * 4, SOON * 4);
+        let looper = Looper::new("test", NEVER, &shutdown).with_backoff(backoff);
+        soon(looper.run(work)).await;
         assert_eq!(rounds, 4);
         assert!(
             started.elapsed() >= SOON * 6,

@@ -23,3 +23,12 @@ pub use latch::{Ready, Shutdown};
 pub use looper::{Looper, Next, Round};
 pub use set::{Outcome, TaskFailure, Tasks};
 pub use spawn::{AbortOnDrop, TaskEnd, TaskHandle, spawn};
+
+/// A test that waits for what doesn't come fails, and doesn't hang.
+#[cfg(test)]
+async fn soon<F: Future>(future: F) -> F::Output {
+    let limit = std::time::Duration::from_secs(10);
+    tokio::time::timeout(limit, future)
+        .await
+        .expect("it does not come")
+}

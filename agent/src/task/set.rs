@@ -214,6 +214,7 @@ impl Drop for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::soon;
 
     const LONG: Duration = Duration::from_secs(20);
 
@@ -232,11 +233,11 @@ mod tests {
         tasks.critical("dns", async {
             Err::<(), _>(std::io::Error::other("port 53 is in use"))
         });
-        let failure = tasks.first_failure().await;
+        let failure = soon(tasks.first_failure()).await;
         assert_eq!(failure.to_string(), "dns failed: port 53 is in use");
         tasks.critical("http", async {});
         assert!(tasks.drain(LONG).await.is_empty());
-        let first = tasks.first_failure().await.to_string();
+        let first = soon(tasks.first_failure()).await.to_string();
         assert!(
             first.starts_with("dns"),
             "the first stays the first: {first}"
@@ -247,13 +248,13 @@ mod tests {
     async fn ending_early_or_by_a_panic_is_a_failure_too() {
         let tasks = set();
         tasks.critical("loop", async {});
-        let failure = tasks.first_failure().await;
+        let failure = soon(tasks.first_failure()).await;
         assert!(matches!(failure, TaskFailure::Ended { task } if task == "loop"));
         let tasks = set();
         tasks.critical("bug", async {
             assert!(false_at_run_time(), "on purpose");
         });
-        let failure = tasks.first_failure().await;
+        let failure = soon(tasks.first_failure()).await;
         assert!(matches!(failure, TaskFailure::Broken { task } if task == "bug"));
     }
 

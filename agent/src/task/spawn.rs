@@ -94,6 +94,7 @@ impl Drop for AbortOnDrop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::soon;
 
     #[tokio::test]
     async fn a_task_that_fails_to_finish_is_named() {
@@ -116,6 +117,6 @@ mod tests {
         })
         .abort_on_drop();
         drop(guard);
-        assert!(gone.await.is_err(), "the task's values are dropped");
+        assert!(soon(gone).await.is_err(), "the task's values are dropped");
     }
 }

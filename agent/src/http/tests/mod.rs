@@ -9,6 +9,7 @@ mod kv;
 mod listeners;
 mod rules;
 mod session;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -155,7 +156,7 @@ impl Operations for Yes {
         async move { Ok(answer) }.boxed()
     }
 
-    fn remove_member(&self, _: NodeId) -> BoxFuture<'_, Result<(), OperationError>> {
+    fn members(&self, _: MemberAct) -> BoxFuture<'_, Result<(), OperationError>> {
         async { Ok(()) }.boxed()
     }
 

@@ -34,7 +34,8 @@ impl Catalog {
         }
     }
 
-    /// A node that comes with the id of another one is that node under a new name.
+    /// A node that comes with the id of another one is that node under a new name: the former goes,
+    /// with all that was registered there.
     fn free_id(&mut self, row: &NodeRow, changes: &mut Changes) {
         let former = self.node_by_id(row.id).map(|former| former.name.clone());
         if let Some(former) = former.filter(|former| fold(former) != fold(&row.name)) {

@@ -145,7 +145,10 @@ fn no_index_goes_back_when_old_deletions_are_forgotten() {
     world.does(put("alive", "v"));
     world.does(put("gone", "v"));
     world.does(delete("gone"));
-    let prefixes = ["alive", "gone", "never", "many/"];
+    world.does(put("pair/alive", "v"));
+    world.does(put("pair/gone", "v"));
+    world.does(delete("pair/gone"));
+    let prefixes = ["alive", "gone", "never", "many/", "pair/"];
     let mut before = prefixes.map(|_| 0);
     for number in 0..9_000 {
         let key = format!("many/{number}");

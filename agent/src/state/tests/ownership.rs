@@ -93,10 +93,12 @@ fn each_member_writes_its_own_rows_only() {
     }
     let mut own = own_node(1, "N1");
     own.meta.insert("rack".to_owned(), "7".to_owned());
+    own.id = NodeId::from_u128(77);
     assert_eq!(
         world.does(register(own, vec![service("x", "x", &[])], vec![])),
         Reply::Done
     );
     let row = world.state.catalog().node("n1").unwrap();
     assert_eq!((row.name.as_str(), row.meta.len()), ("n1", 1));
+    assert_eq!(row.id, NodeId::from_u128(1), "its id is the member's");
 }

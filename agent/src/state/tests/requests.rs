@@ -123,11 +123,16 @@ fn r8_the_memory_of_processes_is_bounded() {
 #[test]
 fn r8_a_removed_node_is_forgotten_and_nothing_of_it_takes_effect_any_more() {
     let mut world = World::formed();
-    world.asks(request(2, 1, 1, 0), put("k", "v"));
+    for seq in 1..=1_000 {
+        world.asks(request(2, 1, seq, 0), put("k", "v"));
+    }
+    let size = |world: &World| postcard::to_stdvec(&world.state).unwrap().len();
+    let before = size(&world);
     let leave = || Op::MemberRemove(NodeId::from_u128(2));
-    assert_eq!(world.asks(request(2, 1, 2, 0), leave()), Reply::Done);
+    assert_eq!(world.asks(request(2, 1, 1_001, 0), leave()), Reply::Done);
+    assert!(size(&world) + 3_000 < before, "its replies are forgotten");
     let fenced = Reply::Refused(Refusal::Fenced(NodeId::from_u128(2)));
-    for seq in [1, 2, 3] {
+    for seq in [1, 1_001, 1_002] {
         assert_eq!(world.asks(request(2, 1, seq, 0), put("k", "late")), fenced);
         assert!(world.changed.is_empty());
     }

@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{logging, run};
+use crate::agent::{logging, run};
 use crate::config::{Config, EX_CONFIG};
 use crate::task::Chain;
 
 /// Runs the agent of the node whose file this is.
-#[must_use]
-pub fn main(path: &Path) -> ExitCode {
+pub(super) fn main(path: &Path) -> ExitCode {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
