@@ -298,7 +298,9 @@ impl Raft {
             .max(applied)
     }
 
-    fn view_term(&self) -> u64 {
+    /// The term.
+    #[must_use]
+    pub fn view_term(&self) -> u64 {
         use openraft::async_runtime::WatchReceiver as _;
         self.inner.metrics().borrow_watched().current_term
     }
