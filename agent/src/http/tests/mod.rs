@@ -102,6 +102,7 @@ impl Leader for MemoryLeader {
                     let session = state.sessions().get(&id);
                     Answer::Session(session.map(|session| (**session).clone()))
                 }
+                Question::SwarmJoin => Answer::SwarmJoin(None),
                 Question::Status => Answer::Status(StatusReport {
                     leader: Some(NODE),
                     term: 3,
