@@ -1,0 +1,1 @@
+//! Stories that need several parts of the room.

@@ -1,0 +1,152 @@
+//! The rules by which handshakes judge certificates. A host's name or address is never part of
+//! them: nodes are known by id and role, wherever they are.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+
+use super::credentials::CertStore;
+use super::tls::{Expect, provider};
+use super::trust::{Refused, Trust, Usage};
+use crate::model::Role;
+
+/// Where a rule finds the CA: in the present credentials, or fixed.
+#[derive(Clone, Debug)]
+pub(super) enum Believes {
+    Present(Arc<CertStore>),
+    Fixed(Trust),
+}
+
+/// A server's rule for those who call.
+#[derive(Debug)]
+pub(super) struct Callers {
+    pub(super) believes: Believes,
+    pub(super) mandatory: bool,
+    pub(super) roles: &'static [Role],
+}
+
+/// A client's rule for whom it calls.
+#[derive(Debug)]
+pub(super) struct Called {
+    pub(super) believes: Believes,
+    pub(super) expect: Expect,
+}
+
+/// A joiner's rule: any certificate, but its holder must have the key, since the join proof is
+/// bound to this channel.
+#[derive(Debug)]
+pub(super) struct Anyone;
+
+impl Believes {
+    fn trust(&self) -> Result<Trust, Refused> {
+        match self {
+            Self::Fixed(trust) => Ok(trust.clone()),
+            Self::Present(store) => {
+                let present = store.get().ok_or(Refused::NoTrust)?;
+                Ok(present.trust().clone())
+            }
+        }
+    }
+}
+
+fn algorithms() -> WebPkiSupportedAlgorithms {
+    provider().signature_verification_algorithms
+}
+
+/// Both verifier traits ask for the handshake's signature in the same words.
+macro_rules! handshake_signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            verify_tls12_signature(message, cert, dss, &algorithms())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            verify_tls13_signature(message, cert, dss, &algorithms())
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            algorithms().supported_schemes()
+        }
+    };
+}
+
+impl ClientCertVerifier for Callers {
+    fn client_auth_mandatory(&self) -> bool {
+        self.mandatory
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let trust = self.believes.trust()?;
+        let found = trust.check(leaf, between, Usage::Client, now)?.role;
+        if !self.roles.contains(&found) {
+            return Err(Refused::WrongRole { found }.into());
+        }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    handshake_signatures!();
+}
+
+impl ServerCertVerifier for Called {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let trust = self.believes.trust()?;
+        let peer = trust.check(leaf, between, Usage::Server, now)?;
+        match self.expect {
+            Expect::Node(wanted) if peer.node != wanted => {
+                let found = peer.node;
+                Err(Refused::WrongNode { found, wanted }.into())
+            }
+            Expect::Server if peer.role != Role::Server => {
+                Err(Refused::WrongRole { found: peer.role }.into())
+            }
+            _ => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    handshake_signatures!();
+}
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _leaf: &CertificateDer<'_>,
+        _between: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    handshake_signatures!();
+}
