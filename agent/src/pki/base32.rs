@@ -83,6 +83,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn what_is_written_is_read(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             prop_assert_eq!(decode(&encode(&bytes)), Ok(bytes));

@@ -142,7 +142,7 @@ pub(super) fn key_of(der: &[u8]) -> Result<KeyFingerprint, IdentityError> {
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, IdentityError> {
     match X509Certificate::from_der(der) {
-        Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
+        Ok(([], certificate)) => Ok(certificate),
         _ => Err(IdentityError::NotACertificate),
     }
 }

@@ -23,6 +23,7 @@ pub mod seal;
 pub mod tls;
 mod token;
 mod trust;
+pub mod vault;
 mod verify;
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub enum Refused {
     #[error("this node has no certificate of a cluster yet")]
     NoTrust,
     /// It could not be read.
-    #[error("the peer's certificate was refused: {0}")]
+    #[error("the certificate was refused: {0}")]
     Unreadable(#[from] IdentityError),
     /// It is of another cluster.
     #[error("the peer is of cluster {theirs}, this node of {ours}")]
@@ -60,10 +60,10 @@ pub enum Refused {
         theirs: ClusterId,
     },
     /// Another CA signed it, whatever it says of itself.
-    #[error("the peer's certificate was signed by another CA")]
+    #[error("the certificate was signed by another CA")]
     OtherCa,
     /// Its time is over.
-    #[error("the peer's certificate expired at {}, now is {}", Moment(*.not_after), Moment(*.now))]
+    #[error("the certificate expired at {}, now is {}", Moment(*.not_after), Moment(*.now))]
     Expired {
         /// Its end.
         not_after: SystemTime,
@@ -72,7 +72,7 @@ pub enum Refused {
     },
     /// Its time has not come, though certificates begin a day before they are made.
     #[error(
-        "the peer's certificate begins at {}, now is {}: one of the two clocks is wrong",
+        "the certificate begins at {}, now is {}: one of the two clocks is wrong",
         Moment(*.not_before), Moment(*.now)
     )]
     NotYetValid {
@@ -96,7 +96,7 @@ pub enum Refused {
         wanted: NodeId,
     },
     /// All else that can be wrong with a certificate.
-    #[error("the peer's certificate was refused: {0}")]
+    #[error("the certificate was refused: {0}")]
     Invalid(String),
 }
 

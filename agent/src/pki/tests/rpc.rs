@@ -1,0 +1,311 @@
+//! Port 8300 between members.
+
+use rustls::server::ServerSessionMemoryCache;
+use rustls::version::TLS12;
+use rustls::{HandshakeKind, PeerIncompatible};
+
+use super::*;
+use crate::pki::verify::Anyone;
+
+fn identity_of(certs: Option<&[rustls::pki_types::CertificateDer<'_>]>) -> PeerIdentity {
+    PeerIdentity::from_der(certs.unwrap().first().unwrap()).unwrap()
+}
+
+#[test]
+fn members_see_who_the_other_is() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let server = Node::new(&ca, 1, Role::Server, &time);
+    let worker = Node::new(&ca, 2, Role::Worker, &time);
+    let (client, end) = connect(worker.calls(Expect::Server), &server.rpc()).unwrap();
+
+    let caller = identity_of(end.peer_certificates());
+    assert_eq!(
+        (caller.role, caller.node),
+        (Role::Worker, NodeId::from_u128(2))
+    );
+    assert_eq!(caller.key, worker.key.fingerprint());
+    assert_eq!(caller.not_after, at(START + 72 * HOUR));
+    let called = identity_of(client.peer_certificates());
+    assert_eq!(
+        (called.role, called.node),
+        (Role::Server, NodeId::from_u128(1))
+    );
+    assert_eq!(called.cluster, CLUSTER);
+}
+
+#[test]
+fn t1_a_second_handshake_is_a_full_one_whichever_side_would_resume() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let server = Node::new(&ca, 1, Role::Server, &time);
+    let worker = Node::new(&ca, 2, Role::Worker, &time);
+
+    // A client that keeps whatever ticket it gets, at our server.
+    let mut eager = (*worker.calls(Expect::Server)).clone();
+    eager.resumption = rustls::client::Resumption::default();
+    eager.enable_early_data = true;
+    let eager = Arc::new(eager);
+    let door = server.rpc();
+    for round in 1..=2 {
+        let (client, end) = connect(eager.clone(), &door).unwrap();
+        assert_eq!(
+            client.handshake_kind(),
+            Some(HandshakeKind::Full),
+            "{round}"
+        );
+        assert_eq!(client.tls13_tickets_received(), 0);
+        assert!(end.peer_certificates().is_some());
+    }
+
+    // Our client, at a server that gives tickets.
+    let mut generous =
+        (*tls::https_server_config(server.store.clone(), Asked::Anyone, &time.clock()).unwrap())
+            .clone();
+    generous.session_storage = ServerSessionMemoryCache::new(16);
+    generous.send_tls13_tickets = 2;
+    generous.alpn_protocols.clear();
+    let (generous, ours) = (Arc::new(generous), worker.calls(Expect::Server));
+    for round in 1..=2 {
+        let (client, _) = connect_plain(ours.clone(), generous.clone()).unwrap();
+        assert_eq!(client.tls13_tickets_received(), 2, "the server is generous");
+        assert_eq!(
+            client.handshake_kind(),
+            Some(HandshakeKind::Full),
+            "{round}"
+        );
+    }
+}
+
+#[test]
+fn t1_tls_1_2_is_refused_on_both_protocols() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let server = Node::new(&ca, 1, Role::Server, &time);
+    for alpn in [b"swarmer-rpc/1".as_slice(), b"swarmer-join/1"] {
+        let mut old = ClientConfig::builder_with_provider(tls::provider())
+            .with_protocol_versions(&[&TLS12])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anyone))
+            .with_no_client_auth();
+        old.alpn_protocols = vec![alpn.to_vec()];
+        let failed = connect(Arc::new(old), &server.rpc()).unwrap_err();
+        assert!(
+            matches!(
+                failed,
+                Failed::Server(rustls::Error::PeerIncompatible(
+                    PeerIncompatible::SupportedVersionsExtensionRequired
+                        | PeerIncompatible::Tls12NotOfferedOrEnabled
+                ))
+            ),
+            "{failed:?}"
+        );
+    }
+}
+
+#[test]
+fn t1_the_protocol_decides_whether_a_certificate_is_needed() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let server = Node::new(&ca, 1, Role::Server, &time);
+    let stranger = tls::join_client_config(&time.clock()).unwrap();
+    connect(stranger.clone(), &server.rpc()).expect("a join needs no certificate");
+
+    for offer in [
+        vec![],
+        vec![b"h2".to_vec()],
+        vec![b"swarmer-join/1".to_vec(), b"swarmer-rpc/1".to_vec()],
+    ] {
+        let mut other = (*stranger).clone();
+        other.alpn_protocols = offer;
+        let failed = connect(Arc::new(other), &server.rpc()).unwrap_err();
+        assert!(matches!(failed, Failed::Hello(TlsError::UnknownProtocol)));
+    }
+
+    let mut bare = (*stranger).clone();
+    bare.alpn_protocols = vec![b"swarmer-rpc/1".to_vec()];
+    let failed = connect(Arc::new(bare), &server.rpc()).unwrap_err();
+    assert!(
+        matches!(
+            failed,
+            Failed::Server(rustls::Error::NoCertificatesPresented)
+        ),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn a_node_without_a_certificate_answers_joins_and_rpc_once_it_has_one() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let caller = Node::new(&ca, 2, Role::Server, &time);
+    let blank = Node {
+        key: NodeKey::generate().unwrap(),
+        store: CertStore::empty(),
+        time: time.clone(),
+    };
+    let door = blank.rpc();
+    connect(tls::join_client_config(&time.clock()).unwrap(), &door).expect("joins are answered");
+    let failed = connect(caller.calls(Expect::Server), &door).unwrap_err();
+    assert!(matches!(failed, Failed::Hello(TlsError::NotJoined)));
+
+    blank.renew(&ca, 1, Role::Server);
+    connect(caller.calls(Expect::Server), &door).expect("the same door, now with a certificate");
+}
+
+#[test]
+fn a_renewed_certificate_is_used_by_doors_and_clients_that_are_open() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let server = Node::new(&ca, 1, Role::Server, &time);
+    let worker = Node::new(&ca, 2, Role::Worker, &time);
+    let (door, calls) = (server.rpc(), worker.calls(Expect::Server));
+    time.pass(71 * HOUR);
+    server.renew(&ca, 1, Role::Server);
+    worker.renew(&ca, 2, Role::Worker);
+    time.pass(2 * HOUR);
+    connect(calls, &door).expect("the first certificates have expired, the second have not");
+}
+
+#[test]
+fn t5_an_expired_certificate_is_named_as_such_on_either_side() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let server = Node::new(&ca, 1, Role::Server, &time);
+    let worker = Node::new(&ca, 2, Role::Worker, &time);
+    time.pass(72 * HOUR + 1);
+    let expired = Refused::Expired {
+        not_after: at(START + 72 * HOUR),
+        now: time.now(),
+    };
+    assert_eq!(
+        server.store.get().unwrap().check(time.now()),
+        Err(expired.clone())
+    );
+    let failed = connect(worker.calls(Expect::Server), &server.rpc()).unwrap_err();
+    let refused = failed.refused_by_client();
+    assert_eq!(refused, expired);
+    assert_eq!(
+        refused.to_string(),
+        "the certificate expired at Jan 18 08:00:00 2027 +00:00, now is Jan 18 08:00:01 2027 +00:00"
+    );
+
+    server.renew(&ca, 1, Role::Server);
+    let failed = connect(worker.calls(Expect::Server), &server.rpc()).unwrap_err();
+    assert_eq!(failed.refused_by_server(), expired);
+    worker.renew(&ca, 2, Role::Worker);
+    connect(worker.calls(Expect::Server), &server.rpc()).expect("it comes back by itself");
+}
+
+#[test]
+fn a_clock_that_is_a_day_behind_still_works_and_one_further_back_is_named() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let server = Node::new(&ca, 1, Role::Server, &time);
+    let worker = Node::new(&ca, 2, Role::Worker, &time);
+    let late = Time::new();
+    late.0.store(START - 23 * HOUR, Ordering::Relaxed);
+    let calls = rpc_client(worker.store.clone(), Expect::Server, &late);
+    connect(calls, &server.rpc()).expect("certificates begin a day back");
+
+    late.0.store(0, Ordering::Relaxed);
+    let calls = rpc_client(worker.store.clone(), Expect::Server, &late);
+    let refused = connect(calls, &server.rpc())
+        .unwrap_err()
+        .refused_by_client();
+    let begins = at(START - 24 * HOUR);
+    assert_eq!(
+        refused,
+        Refused::NotYetValid {
+            not_before: begins,
+            now: at(0)
+        }
+    );
+    assert!(
+        refused
+            .to_string()
+            .contains("one of the two clocks is wrong")
+    );
+}
+
+#[test]
+fn a_certificate_of_another_cluster_or_of_a_forged_ca_is_refused_by_its_own_reason() {
+    let time = Time::new();
+    let (ours, other) = (ca(CLUSTER, time.now()), ca(OTHER_CLUSTER, time.now()));
+    let forged = ca(CLUSTER, time.now());
+    let server = Node::new(&ours, 1, Role::Server, &time);
+    let member = Node::new(&ours, 2, Role::Server, &time);
+    let lost = Node::new(&other, 3, Role::Server, &time);
+    let impostor = Node::new(&forged, 4, Role::Server, &time);
+
+    let refused = connect(member.calls(Expect::Server), &lost.rpc()).unwrap_err();
+    assert_eq!(
+        refused.refused_by_client(),
+        Refused::OtherCluster {
+            ours: CLUSTER,
+            theirs: OTHER_CLUSTER
+        }
+    );
+    let refused = connect(member.calls(Expect::Server), &impostor.rpc()).unwrap_err();
+    assert_eq!(refused.refused_by_client(), Refused::OtherCa);
+
+    // As callers, with clients that do not mind whom they call.
+    for (caller, wanted) in [
+        (
+            &lost,
+            Refused::OtherCluster {
+                ours: CLUSTER,
+                theirs: OTHER_CLUSTER,
+            },
+        ),
+        (&impostor, Refused::OtherCa),
+    ] {
+        let mut calls = (*caller.calls(Expect::Server)).clone();
+        calls.dangerous().set_certificate_verifier(Arc::new(Anyone));
+        let failed = connect(Arc::new(calls), &server.rpc()).unwrap_err();
+        assert_eq!(failed.refused_by_server(), wanted);
+    }
+}
+
+#[test]
+fn t6_an_operators_certificate_opens_nothing_on_the_rpc_port() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let server = Node::new(&ca, 1, Role::Server, &time);
+    let person = Node::new(&ca, 9, Role::Operator, &time);
+    let failed = connect(person.calls(Expect::Server), &server.rpc()).unwrap_err();
+    let found = Role::Operator;
+    assert_eq!(failed.refused_by_server(), Refused::WrongRole { found });
+}
+
+#[test]
+fn a_caller_gets_the_node_that_it_called_and_a_worker_is_no_server() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let server = Node::new(&ca, 1, Role::Server, &time);
+    let worker = Node::new(&ca, 2, Role::Worker, &time);
+    let wanted = NodeId::from_u128(3);
+    let failed = connect(worker.calls(Expect::Node(wanted)), &server.rpc()).unwrap_err();
+    let found = NodeId::from_u128(1);
+    assert_eq!(
+        failed.refused_by_client(),
+        Refused::WrongNode { found, wanted }
+    );
+    connect(worker.calls(Expect::Node(found)), &server.rpc()).expect("this is the one");
+
+    let failed = connect(server.calls(Expect::Server), &worker.rpc()).unwrap_err();
+    let found = Role::Worker;
+    assert_eq!(failed.refused_by_client(), Refused::WrongRole { found });
+    connect(server.calls(Expect::AnyNode), &worker.rpc()).expect("any node will do");
+}
+
+#[test]
+fn an_operators_certificate_cannot_stand_behind_a_door() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let person = Node::new(&ca, 9, Role::Operator, &time);
+    let worker = Node::new(&ca, 2, Role::Worker, &time);
+    let failed = connect(worker.calls(Expect::AnyNode), &person.rpc()).unwrap_err();
+    assert!(matches!(failed.refused_by_client(), Refused::Invalid(_)));
+}
