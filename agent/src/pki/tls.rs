@@ -5,7 +5,7 @@
 //! two protocols are told apart by ALPN (RFC 7301), of which a client offers exactly one.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::SystemTime;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType};
@@ -133,6 +133,7 @@ impl RpcTls {
             believes: Believes::Present(store.clone()),
             mandatory: true,
             roles: &[Role::Server, Role::Worker],
+            hints: OnceLock::new(),
         };
         let own: Arc<dyn ResolvesServerCert> = store.clone();
         let rpc = server(ONLY_13, clock, Some(callers), own, Wire::Rpc.alpn())?;
@@ -200,6 +201,7 @@ pub fn https_server_config(
             Asked::Anyone => &[Role::Server, Role::Worker, Role::Operator],
             Asked::OnlyOperators => &[Role::Operator],
         },
+        hints: OnceLock::new(),
     };
     server(FROM_12, clock, Some(callers), store, ALPN_HTTP)
 }

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
-use rustls::{CertificateError, OtherError, RootCertStore};
+use rustls::{CertificateError, DistinguishedName, OtherError, RootCertStore};
 use x509_parser::prelude::ASN1Time;
 
 use super::identity::{IdentityError, PeerIdentity, ca_cluster};
@@ -62,6 +62,9 @@ pub enum Refused {
     /// Another CA signed it, whatever it says of itself.
     #[error("the certificate was signed by another CA")]
     OtherCa,
+    /// The certificate is somebody else's.
+    #[error("the peer shows a certificate whose key it does not have")]
+    NotItsKey,
     /// Its time is over.
     #[error("the certificate expired at {}, now is {}", Moment(*.not_after), Moment(*.now))]
     Expired {
@@ -152,6 +155,10 @@ impl Trust {
         self.cluster
     }
 
+    pub(super) fn names(&self) -> Vec<DistinguishedName> {
+        self.roots.subjects()
+    }
+
     /// Who holds this certificate (DER), if one of our CAs says so and its time is now.
     pub(super) fn check(
         &self,
@@ -169,7 +176,11 @@ impl Trust {
             });
         }
         self.check_chain(leaf, between, usage, now)
-            .map_err(|error| Refused::from_rustls(&error))?;
+            .map_err(|error| match Refused::from_rustls(&error) {
+                // In a chain, a CA of the same name and another key.
+                Refused::NotItsKey => Refused::OtherCa,
+                other => other,
+            })?;
         Ok(identity)
     }
 
@@ -226,8 +237,8 @@ impl Refused {
                 not_before: system(*not_before),
                 now: system(*time),
             },
-            // A CA of the same name and another key gives a bad signature.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::OtherCa,
+            CertificateError::UnknownIssuer => Self::OtherCa,
+            CertificateError::BadSignature => Self::NotItsKey,
             CertificateError::Other(other) => other
                 .0
                 .downcast_ref::<Self>()
@@ -251,6 +262,7 @@ impl From<Refused> for rustls::Error {
                 not_before: rustls_time(not_before),
             },
             Refused::OtherCa => CertificateError::UnknownIssuer,
+            Refused::NotItsKey => CertificateError::BadSignature,
             other => CertificateError::Other(OtherError(Arc::new(other))),
         })
     }

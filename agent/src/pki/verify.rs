@@ -1,7 +1,7 @@
 //! The rules by which handshakes judge certificates. A host's name or address is never part of
 //! them: nodes are known by id and role, wherever they are.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
@@ -27,6 +27,7 @@ pub(super) struct Callers {
     pub(super) believes: Believes,
     pub(super) mandatory: bool,
     pub(super) roles: &'static [Role],
+    pub(super) hints: OnceLock<Vec<DistinguishedName>>,
 }
 
 /// A client's rule for whom it calls.
@@ -89,8 +90,13 @@ impl ClientCertVerifier for Callers {
         self.mandatory
     }
 
+    /// The CA's name, by which a browser picks the right certificate from several. Taken once there
+    /// is a CA; all CAs of a cluster have one name.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
+        match self.believes.trust() {
+            Ok(trust) => self.hints.get_or_init(|| trust.names()),
+            Err(_) => &[],
+        }
     }
 
     fn verify_client_cert(

@@ -90,6 +90,8 @@ fn https_speaks_tls_1_2_too_and_resumes_neither() {
             let (end, _) = connect_plain(client.clone(), door.clone()).unwrap();
             assert_eq!(end.protocol_version(), Some(spoken));
             assert_eq!(end.handshake_kind(), Some(HandshakeKind::Full));
+            let bound = proof::channel_binding(&end).is_ok();
+            assert_eq!(bound, version == &TLS13, "a join binds to TLS 1.3 alone");
         }
     }
 }
@@ -133,4 +135,44 @@ fn any_program_that_has_the_ca_accepts_a_node_under_each_of_its_names() {
         }
         assert!(!accepts(&leaf, "go.dev"));
     }
+}
+
+/// A client with many certificates, that would pick by the names which the server accepts.
+#[derive(Debug)]
+struct Chooser(std::sync::Mutex<Vec<Vec<u8>>>);
+
+impl rustls::client::ResolvesClientCert for Chooser {
+    fn resolve(
+        &self,
+        names: &[&[u8]],
+        _schemes: &[rustls::SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        *self.0.lock().unwrap() = names.iter().map(|name| name.to_vec()).collect();
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_browser_is_told_which_ca_its_certificate_must_be_of() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let blank = Node {
+        key: NodeKey::generate().unwrap(),
+        store: CertStore::empty(),
+        time: time.clone(),
+    };
+    // The door is made before there is a cluster.
+    let door = https(&blank, Asked::Anyone);
+    blank.renew(&ca, 1, Role::Server);
+    let mut client = (*browser(&blank, None)).clone();
+    let chooser = Arc::new(Chooser(std::sync::Mutex::default()));
+    client.client_auth_cert_resolver = chooser.clone();
+    connect_plain(Arc::new(client), door).unwrap();
+    let der = CertificateDer::from_pem_slice(ca.cert_pem().as_bytes()).unwrap();
+    let (_, parsed) = x509_parser::parse_x509_certificate(&der).unwrap();
+    assert_eq!(*chooser.0.lock().unwrap(), [parsed.subject().as_raw()]);
 }

@@ -223,7 +223,7 @@ fn t3_a_stolen_worker_token_cannot_pose_as_a_server() {
 }
 
 #[test]
-fn a_channel_of_tls_1_2_or_an_unfinished_one_is_not_bound_to() {
+fn a_channel_that_is_not_finished_is_not_bound_to() {
     let config = tls::join_client_config(&Time::new().clock()).unwrap();
     let unfinished = client_end(config);
     assert_eq!(channel_binding(&unfinished), Err(ProofError::NoChannel));

@@ -1,7 +1,8 @@
 //! Port 8300 between members.
 
 use rustls::server::ServerSessionMemoryCache;
-use rustls::version::TLS12;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, PeerIncompatible};
 
 use super::*;
@@ -308,4 +309,39 @@ fn an_operators_certificate_cannot_stand_behind_a_door() {
     let worker = Node::new(&ca, 2, Role::Worker, &time);
     let failed = connect(worker.calls(Expect::AnyNode), &person.rpc()).unwrap_err();
     assert!(matches!(failed.refused_by_client(), Refused::Invalid(_)));
+}
+
+#[test]
+fn who_shows_anothers_certificate_without_its_key_is_refused_even_by_a_joiner() {
+    let time = Time::new();
+    let ca = ca(CLUSTER, time.now());
+    let server = Node::new(&ca, 1, Role::Server, &time);
+    let worker = Node::new(&ca, 2, Role::Worker, &time);
+    // Certificates are no secret; the thief's key is his own.
+    let door = tls::https_server_config(server.store.clone(), Asked::Anyone, &time.clock());
+    let (client, _) = connect_plain(
+        tls::https_client_config(worker.trust(), None, &time.clock()).unwrap(),
+        door.unwrap(),
+    )
+    .unwrap();
+    let seen = client.peer_certificates().unwrap().to_vec();
+    let own = NodeKey::generate().unwrap().rustls();
+    let own = tls::provider().key_provider.load_private_key(own).unwrap();
+    let stolen = CertifiedKey::new(seen, own);
+    for (calls, alpn) in [
+        (worker.calls(Expect::Server), b"swarmer-rpc/1".as_slice()),
+        (
+            tls::join_client_config(&time.clock()).unwrap(),
+            b"swarmer-join/1",
+        ),
+    ] {
+        let thief = ServerConfig::builder_with_provider(tls::provider())
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .with_no_client_auth();
+        let mut thief = thief.with_cert_resolver(Arc::new(SingleCertAndKey::from(stolen.clone())));
+        thief.alpn_protocols = vec![alpn.to_vec()];
+        let failed = connect_plain(calls, Arc::new(thief)).unwrap_err();
+        assert_eq!(failed.refused_by_client(), Refused::NotItsKey);
+    }
 }

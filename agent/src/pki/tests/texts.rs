@@ -209,6 +209,16 @@ fn what_is_sealed_opens_under_its_key_for_its_purpose_only() {
     ));
 }
 
+#[test]
+fn what_the_first_version_sealed_opens_for_ever() {
+    let key = DataKey::from_bytes(&[7; 32]).unwrap();
+    let sealed = [
+        1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 77, 85, 130, 70, 15, 233, 202, 88, 253, 182, 57,
+        134, 94, 244, 117, 212, 241, 182, 195, 204, 0, 131, 32, 15,
+    ];
+    assert_eq!(open(&key, "ca-key", &sealed).unwrap(), b"a secret");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
