@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
+use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -128,7 +128,9 @@ impl fmt::Debug for NodeKey {
 impl Csr {
     /// A request for a certificate on `key`.
     pub fn new(key: &NodeKey) -> Result<Self, NodeKeyError> {
-        let request = CertificateParams::default()
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let request = params
             .serialize_request(key.pair())
             .map_err(NodeKeyError::Request)?;
         Self::from_der(request.der())
