@@ -1,1 +1,5 @@
-fn main() {}
+//! The `swarmer` program: see [`swarmer::cli`].
+
+fn main() -> std::process::ExitCode {
+    swarmer::cli::main()
+}

@@ -1,1 +1,43 @@
-//! The `config` room.
+//! Floor 1: the node's one file.
+//!
+//! Owns: the shape of `swarmer.yaml`, reading it from text, and saying what is wrong with it. Does
+//! not own: reading files, the environment, the host's interfaces; whoever needs a secret or an
+//! address resolves it above, through [`SecretSource::resolve`] and [`AdminNetwork::pick`].
+//!
+//! Always true: unknown keys are refused; all that is wrong is said at once, each with file, line,
+//! key, what was found and what would be right; no secret is quoted; no text makes it panic or run
+//! long.
+
+pub mod duration;
+
+mod complaints;
+mod error;
+mod field;
+mod guess;
+mod join;
+mod network;
+mod parse;
+mod schema;
+mod secret;
+mod sections;
+mod shape;
+mod storage;
+mod syntax;
+mod timing;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{ConfigError, ConfigErrors, Place, Problem};
+pub use join::{DEFAULT_RPC_PORT, JoinSource};
+pub use network::AdminNetwork;
+pub use schema::schema;
+pub use secret::{Secret, SecretError, SecretSource};
+pub use shape::{
+    Config, Dns, Docker, Listen, Log, LogFormat, LogLevel, Recursors, Registry, S3, Storage,
+    SwarmMode, Timing,
+};
+
+/// The exit code for a bad configuration (`sysexits.h`).
+pub const EX_CONFIG: u8 = 78;

@@ -1,6 +1,7 @@
 //! Commands, the only way to change the replicated state, and their replies.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,33 @@ pub struct Command {
     pub time: ClusterTime,
     /// What is to change.
     pub op: Op,
+}
+
+/// For raft's log lines: the kind of change, never its content.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.op {
+            Op::InitCluster(_) => "init cluster",
+            Op::Kv(_) => "kv",
+            Op::SessionCreate(_) => "session create",
+            Op::SessionDestroy(_) => "session destroy",
+            Op::SessionsExpire(_) => "sessions expire",
+            Op::Register(_) => "register",
+            Op::Deregister { .. } => "deregister",
+            Op::CheckUpdate { .. } => "check update",
+            Op::MemberJoin(_) => "member join",
+            Op::Lease { .. } => "lease",
+            Op::MemberRemove(_) => "member remove",
+            Op::TokenPut(_) => "token put",
+            Op::TokenRevoke(_) => "token revoke",
+            Op::HiddenPut { .. } => "hidden put",
+            Op::DutyTake { .. } => "duty take",
+            Op::DutyRelease { .. } => "duty release",
+            Op::SetExpect(_) => "set expect",
+            Op::Restore(_) => "restore",
+            Op::Tick => "tick",
+        })
+    }
 }
 
 /// A change to the replicated state.
@@ -113,6 +141,19 @@ pub enum Op {
     },
     /// Changes nothing but the cluster's time.
     Tick,
+    /// How many voters the cluster has from now on.
+    SetExpect(u32),
+    /// Puts a saved state in place of what clients wrote.
+    Restore(Box<Saved>),
+}
+
+/// What a snapshot for people holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    /// All keys.
+    pub entries: Vec<super::KvEntry>,
+    /// Nodes without an agent, with their services and checks.
+    pub registrations: Vec<Registration>,
 }
 
 /// What happens to a member's lease, in the order of its three speeds.
@@ -272,4 +313,12 @@ pub enum Refusal {
     /// The id of a token that does not exist.
     #[error("there is no token {0}")]
     UnknownToken(TokenId),
+    /// A request that its node had called settled before: a stray copy that nobody waits for.
+    #[error("request {seq} of node {node} was settled before")]
+    Settled {
+        /// The node.
+        node: NodeId,
+        /// The request's number.
+        seq: u64,
+    },
 }

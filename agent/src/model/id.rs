@@ -46,6 +46,15 @@ uuid_word! {
     /// name or an address. It is the raft id, the identity in the certificate and Consul's node ID.
     NodeId
 }
+
+/// openraft's own test suite names its nodes by small numbers.
+#[cfg(test)]
+impl From<u64> for NodeId {
+    fn from(number: u64) -> Self {
+        Self::from_u128(u128::from(number))
+    }
+}
+
 uuid_word! {
     /// Which cluster a node belongs to: random, made by the proposer of the bootstrap.
     ClusterId

@@ -19,7 +19,7 @@ pub use catalog::{
     CheckDefinition, CheckRow, CheckStatus, NodeRow, Registration, SERF_HEALTH, ServiceAddress,
     ServiceRow, Weights,
 };
-pub use command::{Command, Genesis, KvOp, LeaseEvent, Op, Refusal, Reply, RequestId};
+pub use command::{Command, Genesis, KvOp, LeaseEvent, Op, Refusal, Reply, RequestId, Saved};
 pub use id::{BootId, ClusterId, KeyFingerprint, NodeId};
 pub use kv::KvEntry;
 pub use member::{CaRow, Duty, DutyHolder, Member, MemberStatus, Ports, Role};

@@ -11,9 +11,9 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::derive::{NoRandomness, random};
-use super::identity::{BACKDATE, IdentityError, PeerIdentity, ca_cluster, ca_uri, key_of};
-use super::node_key::{Csr, NodeKey, NodeKeyError};
+use super::identity::{BACKDATE, PeerIdentity, ca_cluster, ca_uri, key_of};
+use super::node_key::{Csr, NodeKey};
+use super::{PkiError, random};
 use crate::model::{ClusterId, KeyFingerprint, Name, NodeId, Role};
 
 const CA_LIFETIME: Duration = Duration::from_secs(3650 * 24 * 3600);
@@ -57,18 +57,11 @@ pub struct Ca {
     key: Vec<u8>,
     fingerprint: KeyFingerprint,
     issuer: Issuer<'static, KeyPair>,
-    lifetime: Lifetime,
 }
 
 /// Why a CA could not be made, read or used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaError {
-    /// Its key.
-    #[error("the CA's key: {0}")]
-    Key(#[from] NodeKeyError),
-    /// Its certificate.
-    #[error("the CA's certificate: {0}")]
-    Certificate(#[from] IdentityError),
     /// Its certificate is not PEM.
     #[error("the CA's certificate is not PEM (BEGIN CERTIFICATE)")]
     NotPem,
@@ -96,9 +89,6 @@ pub enum CaError {
         /// Why.
         source: rcgen::Error,
     },
-    /// No serial number.
-    #[error("cannot choose a serial number: {0}")]
-    Randomness(#[from] NoRandomness),
 }
 
 impl Ca {
@@ -108,9 +98,9 @@ impl Ca {
         stack: &Name,
         dc: &Name,
         now: SystemTime,
-    ) -> Result<Self, CaError> {
+    ) -> Result<Self, PkiError> {
         let key = NodeKey::generate()?;
-        let mut params = params(now, CA_LIFETIME)?;
+        let mut params = params(now, CA_LIFETIME);
         params.distinguished_name = ca_name(cluster, stack, dc);
         // Room for one certificate between, so that a new CA can be cross-signed by this one.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
@@ -122,11 +112,11 @@ impl Ca {
                 what: "the CA".to_owned(),
                 source,
             })?;
-        Self::from_parts(&signed.pem(), key.expose_der())
+        Self::from_parts(&signed.pem(), key.der())
     }
 
     /// The CA whose certificate (PEM) and private key (PKCS#8 DER) were kept.
-    pub fn from_parts(cert_pem: &str, key_der: &[u8]) -> Result<Self, CaError> {
+    pub fn from_parts(cert_pem: &str, key_der: &[u8]) -> Result<Self, PkiError> {
         let der =
             CertificateDer::from_pem_slice(cert_pem.as_bytes()).map_err(|_| CaError::NotPem)?;
         let key = NodeKey::from_der(key_der)?;
@@ -135,7 +125,8 @@ impl Ca {
             return Err(CaError::KeyMismatch {
                 certificate,
                 key: fingerprint,
-            });
+            }
+            .into());
         }
         Ok(Self {
             cluster: ca_cluster(&der)?,
@@ -148,14 +139,7 @@ impl Ca {
                     source,
                 }
             })?,
-            lifetime: Lifetime::default(),
         })
-    }
-
-    /// The same CA, whose leaves live this long.
-    #[must_use]
-    pub fn with_lifetime(self, lifetime: Lifetime) -> Self {
-        Self { lifetime, ..self }
     }
 
     /// Its cluster.
@@ -183,18 +167,25 @@ impl Ca {
     }
 
     /// Signs a leaf for the request's key; gives its certificate, PEM.
-    pub fn sign(&self, csr: &Csr, subject: &Subject, now: SystemTime) -> Result<String, CaError> {
+    pub fn sign(
+        &self,
+        csr: &Csr,
+        subject: &Subject,
+        now: SystemTime,
+        lifetime: Lifetime,
+    ) -> Result<String, PkiError> {
         if subject.cluster != self.cluster {
             return Err(CaError::OtherCluster {
                 ours: self.cluster,
                 theirs: subject.cluster,
-            });
+            }
+            .into());
         }
         let refuse = |source| CaError::Sign {
             what: format!("{} {}", subject.role, subject.name),
             source,
         };
-        let mut params = params(now, self.lifetime.0)?;
+        let mut params = params(now, lifetime.0);
         let mut name = DistinguishedName::new();
         name.push(DnType::CommonName, subject.name.as_str());
         params.distinguished_name = name;
@@ -215,13 +206,13 @@ impl fmt::Debug for Ca {
     }
 }
 
-fn params(now: SystemTime, lifetime: Duration) -> Result<CertificateParams, CaError> {
+fn params(now: SystemTime, lifetime: Duration) -> CertificateParams {
     let since = now
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
         .min(LATEST);
     let at = |since: Duration| SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs());
-    let mut serial: [u8; 16] = random()?;
+    let mut serial: [u8; 16] = random::bytes();
     // Positive and never empty (RFC 5280 section 4.1.2.2). Random, since a renewed leaf keeps its
     // key, and a serial made from the key would come twice.
     serial[0] = (serial[0] & 0x7f) | 0x40;
@@ -229,7 +220,7 @@ fn params(now: SystemTime, lifetime: Duration) -> Result<CertificateParams, CaEr
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     params.not_before = at(since.saturating_sub(BACKDATE)).into();
     params.not_after = at(since.saturating_add(lifetime).min(LATEST)).into();
-    Ok(params)
+    params
 }
 
 /// The same for every CA of a cluster, so that a rotation changes no issuer's name.
@@ -268,6 +259,7 @@ fn names(subject: &Subject) -> Result<Vec<SanType>, CaError> {
         format!("registry.service.{stack}"),
         format!("registry.service.{dc}"),
         "registry.service.consul".to_owned(),
+        format!("registry.service.{dc}.consul"),
     ] {
         let host = host.try_into().map_err(|source| CaError::Sign {
             what: format!("a host name of {name}"),

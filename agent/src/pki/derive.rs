@@ -1,23 +1,9 @@
-//! Randomness, digests and key derivation, all from ring.
+//! Digests and key derivation, from ring.
 
-use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hmac};
 
 /// Salt of every derivation, so that no key of ours is a key of another program.
 const SALT: &[u8] = b"swarmer/1";
-
-/// The kernel gave no random bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the operating system gave no random bytes")]
-pub struct NoRandomness;
-
-pub(super) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
-    let mut bytes = [0u8; N];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| NoRandomness)?;
-    Ok(bytes)
-}
 
 pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0u8; 32];

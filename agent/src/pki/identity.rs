@@ -2,8 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 
+use super::PkiError;
 use super::derive::sha256;
 use crate::model::{ClusterId, KeyFingerprint, NodeId, Role};
 
@@ -61,7 +64,11 @@ pub enum IdentityError {
 
 impl PeerIdentity {
     /// Reads a certificate (DER).
-    pub fn from_der(der: &[u8]) -> Result<Self, IdentityError> {
+    pub fn from_der(der: &CertificateDer<'_>) -> Result<Self, PkiError> {
+        Ok(Self::read(der)?)
+    }
+
+    pub(super) fn read(der: &[u8]) -> Result<Self, IdentityError> {
         let certificate = parse(der)?;
         let uri = own_uri(&certificate)?;
         let malformed = || IdentityError::Malformed {
@@ -88,9 +95,11 @@ impl PeerIdentity {
 }
 
 impl Validity {
-    /// Reads a certificate (DER).
-    pub fn from_der(der: &[u8]) -> Result<Self, IdentityError> {
-        let certificate = parse(der)?;
+    /// Reads the first certificate of a PEM text.
+    pub fn of_pem(pem: &str) -> Result<Self, PkiError> {
+        let der = CertificateDer::from_pem_slice(pem.as_bytes())
+            .map_err(|_| IdentityError::NotACertificate)?;
+        let certificate = parse(&der)?;
         Ok(Self {
             not_before: system_time(certificate.validity().not_before),
             not_after: system_time(certificate.validity().not_after),
@@ -105,16 +114,16 @@ impl Validity {
         made + life / 2
     }
 
-    /// Whether it is time to renew.
+    /// Whether it is in force.
     #[must_use]
-    pub fn renewal_is_due(&self, now: SystemTime) -> bool {
-        now >= self.half_life()
+    pub fn holds(&self, now: SystemTime) -> bool {
+        self.not_before <= now && now < self.not_after
     }
 
-    /// How long it is in force yet; zero if it is over.
+    /// Whether its end has come.
     #[must_use]
-    pub fn remaining(&self, now: SystemTime) -> Duration {
-        self.not_after.duration_since(now).unwrap_or_default()
+    pub fn is_over(&self, now: SystemTime) -> bool {
+        now >= self.not_after
     }
 }
 

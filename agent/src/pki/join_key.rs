@@ -6,6 +6,7 @@ use std::fmt;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
 use super::derive::sha256;
+use super::{PkiError, ProofError};
 
 /// The first half of the SHA-256 of the join key's public half, as worker and operator tokens
 /// carry it.
@@ -36,18 +37,18 @@ impl fmt::Debug for JoinFingerprint {
 }
 
 impl JoinKey {
-    /// The key that a sealed seed stands for; `None` if it has not 32 bytes.
-    #[must_use]
-    pub fn from_seed(seed: &[u8]) -> Option<Self> {
-        Some(Self {
-            seed: seed.try_into().ok()?,
-            pair: Ed25519KeyPair::from_seed_unchecked(seed).ok()?,
+    /// The key that an unsealed seed stands for.
+    pub fn from_seed(seed: &[u8]) -> Result<Self, PkiError> {
+        let wrong = || ProofError::NotAJoinKey { found: seed.len() };
+        Ok(Self {
+            seed: seed.try_into().map_err(|_| wrong())?,
+            pair: Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| wrong())?,
         })
     }
 
     /// The secret itself, to be sealed.
     #[must_use]
-    pub fn expose_seed(&self) -> &[u8; 32] {
+    pub fn seed(&self) -> &[u8; 32] {
         &self.seed
     }
 

@@ -2,13 +2,16 @@
 
 use std::fmt;
 
-use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData,
+};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 
+use super::PkiError;
 use super::derive::sha256;
 use crate::model::KeyFingerprint;
 
@@ -67,14 +70,14 @@ pub enum NodeKeyError {
 
 impl NodeKey {
     /// A new random key.
-    pub fn generate() -> Result<Self, NodeKeyError> {
+    pub fn generate() -> Result<Self, PkiError> {
         let pair =
             KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(NodeKeyError::Generate)?;
         Ok(Self { pair })
     }
 
     /// Reads PKCS#8 DER.
-    pub fn from_der(der: &[u8]) -> Result<Self, NodeKeyError> {
+    pub fn from_der(der: &[u8]) -> Result<Self, PkiError> {
         let der = PrivatePkcs8KeyDer::from(der);
         let pair = KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_ECDSA_P256_SHA256)
             .map_err(|error| NodeKeyError::NotAKey(error.to_string()))?;
@@ -82,7 +85,7 @@ impl NodeKey {
     }
 
     /// Reads a `PRIVATE KEY` in PEM.
-    pub fn from_pem(pem: &str) -> Result<Self, NodeKeyError> {
+    pub fn from_pem(pem: &str) -> Result<Self, PkiError> {
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
             .map_err(|_| NodeKeyError::NotAKey("no PRIVATE KEY block of PEM".to_owned()))?;
         Self::from_der(der.secret_pkcs8_der())
@@ -90,13 +93,13 @@ impl NodeKey {
 
     /// The secret itself, PKCS#8 DER.
     #[must_use]
-    pub fn expose_der(&self) -> &[u8] {
+    pub fn der(&self) -> &[u8] {
         self.pair.serialized_der()
     }
 
     /// The secret itself, PEM.
     #[must_use]
-    pub fn expose_pem(&self) -> String {
+    pub fn pem(&self) -> String {
         self.pair.serialize_pem()
     }
 
@@ -115,7 +118,7 @@ impl NodeKey {
     }
 
     pub(super) fn rustls(&self) -> PrivateKeyDer<'static> {
-        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.expose_der().to_vec()))
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.der().to_vec()))
     }
 }
 
@@ -126,10 +129,11 @@ impl fmt::Debug for NodeKey {
 }
 
 impl Csr {
-    /// A request for a certificate on `key`.
-    pub fn new(key: &NodeKey) -> Result<Self, NodeKeyError> {
+    /// A request for a certificate on `key`; the name is for who reads it.
+    pub fn new(key: &NodeKey, name: &str) -> Result<Self, PkiError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
         let request = params
             .serialize_request(key.pair())
             .map_err(NodeKeyError::Request)?;
@@ -137,19 +141,19 @@ impl Csr {
     }
 
     /// Reads a request and checks its signature.
-    pub fn from_der(der: &[u8]) -> Result<Self, NodeKeyError> {
+    pub fn from_der(der: &[u8]) -> Result<Self, PkiError> {
         if der.len() > MAX_CSR {
-            return Err(NodeKeyError::TooLong { found: der.len() });
+            return Err(NodeKeyError::TooLong { found: der.len() }.into());
         }
         let (rest, request) =
             X509CertificationRequest::from_der(der).map_err(|_| NodeKeyError::NotARequest)?;
         if !rest.is_empty() {
-            return Err(NodeKeyError::NotARequest);
+            return Err(NodeKeyError::NotARequest.into());
         }
         let info = &request.certification_request_info;
         let spki = info.subject_pki.raw;
         if spki.len() != P256_SPKI_LEN || !spki.starts_with(&P256_SPKI) {
-            return Err(NodeKeyError::NotP256);
+            return Err(NodeKeyError::NotP256.into());
         }
         UnparsedPublicKey::new(
             &ECDSA_P256_SHA256_ASN1,

@@ -9,13 +9,11 @@
 use std::fmt;
 
 use ring::hmac;
-use rustls::{ConnectionCommon, ProtocolVersion};
 
+use super::PkiError;
 use super::join_key::{JoinFingerprint, JoinKey, signature_is_good};
 use crate::model::{Role, TokenId};
 
-/// RFC 9266 section 2.
-const EXPORTER: &[u8] = b"EXPORTER-Channel-Binding";
 const SERVER: &str = "swarmer join: server";
 const JOINER: &str = "swarmer join: joiner";
 const SIGNED: &str = "swarmer join: join key";
@@ -27,7 +25,8 @@ pub struct ProofKey([u8; 32]);
 /// All that a proof covers. Both sides fill it in for themselves, from what they saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
-    /// [`channel_binding`] of this side's connection.
+    /// 32 bytes of this connection's `EXPORTER-Channel-Binding` (RFC 9266), which are equal on its
+    /// two ends and nowhere else.
     pub exporter: [u8; 32],
     /// The join protocol's version.
     pub version: u16,
@@ -66,9 +65,12 @@ pub enum ProofError {
         /// Its length in bytes.
         found: usize,
     },
-    /// Not a channel that can be bound to.
-    #[error("the join needs a finished TLS 1.3 handshake")]
-    NoChannel,
+    /// The stored seed has a wrong length.
+    #[error("the join key's seed has 32 bytes, not {found}")]
+    NotAJoinKey {
+        /// Its length in bytes.
+        found: usize,
+    },
 }
 
 impl From<[u8; 32]> for ProofKey {
@@ -79,7 +81,7 @@ impl From<[u8; 32]> for ProofKey {
 
 impl ProofKey {
     /// The key as it was unsealed.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ProofError> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PkiError> {
         let found = bytes.len();
         let key = bytes.try_into();
         Ok(Self(key.map_err(|_| ProofError::NotAProofKey { found })?))
@@ -89,6 +91,13 @@ impl ProofKey {
     #[must_use]
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Whether it is the same key; takes the same time whatever the answer.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        let text = JOINER.as_bytes();
+        hmac::verify(&self.hmac(), text, hmac::sign(&other.hmac(), text).as_ref()).is_ok()
     }
 
     fn hmac(&self) -> hmac::Key {
@@ -137,13 +146,19 @@ pub fn joiner_mac(key: &ProofKey, binding: &Binding) -> [u8; 32] {
 }
 
 /// The joiner's check of the server, in constant time.
-pub fn verify_server(key: &ProofKey, binding: &Binding, sent: &[u8]) -> Result<(), ProofError> {
-    hmac::verify(&key.hmac(), &binding.text(SERVER), sent).map_err(|_| ProofError::ServerMac)
+pub fn verify_server_mac(key: &ProofKey, binding: &Binding, sent: &[u8]) -> Result<(), PkiError> {
+    Ok(
+        hmac::verify(&key.hmac(), &binding.text(SERVER), sent)
+            .map_err(|_| ProofError::ServerMac)?,
+    )
 }
 
 /// The server's check of the joiner, in constant time.
-pub fn verify_joiner(key: &ProofKey, binding: &Binding, sent: &[u8]) -> Result<(), ProofError> {
-    hmac::verify(&key.hmac(), &binding.text(JOINER), sent).map_err(|_| ProofError::JoinerMac)
+pub fn verify_joiner_mac(key: &ProofKey, binding: &Binding, sent: &[u8]) -> Result<(), PkiError> {
+    Ok(
+        hmac::verify(&key.hmac(), &binding.text(JOINER), sent)
+            .map_err(|_| ProofError::JoinerMac)?,
+    )
 }
 
 /// The server's signature over the channel, sent with [`JoinKey::public`].
@@ -154,29 +169,18 @@ pub fn join_signature(key: &JoinKey, binding: &Binding) -> Vec<u8> {
 
 /// The joiner's check of that signature, against the fingerprint in its token.
 pub fn verify_join_signature(
-    token: JoinFingerprint,
+    token: &JoinFingerprint,
     public_key: &[u8],
     binding: &Binding,
     signature: &[u8],
-) -> Result<(), ProofError> {
-    if JoinFingerprint::of(public_key) != token {
-        return Err(ProofError::ForeignJoinKey);
+) -> Result<(), PkiError> {
+    if JoinFingerprint::of(public_key) != *token {
+        return Err(ProofError::ForeignJoinKey.into());
     }
     if !signature_is_good(public_key, &binding.text(SIGNED), signature) {
-        return Err(ProofError::JoinSignature);
+        return Err(ProofError::JoinSignature.into());
     }
     Ok(())
-}
-
-/// The TLS exporter of a connection (RFC 9266), equal on its two ends and nowhere else. Takes
-/// `&ServerConnection` and `&ClientConnection` alike.
-pub fn channel_binding<D>(connection: &ConnectionCommon<D>) -> Result<[u8; 32], ProofError> {
-    if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
-        return Err(ProofError::NoChannel);
-    }
-    connection
-        .export_keying_material([0u8; 32], EXPORTER, Some(b""))
-        .map_err(|_| ProofError::NoChannel)
 }
 
 fn mac(key: &ProofKey, label: &str, binding: &Binding) -> [u8; 32] {

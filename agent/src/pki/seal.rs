@@ -4,7 +4,7 @@ use std::fmt;
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
-use super::derive::{NoRandomness, random};
+use super::{PkiError, random};
 
 /// First byte of everything sealed.
 const VERSION: u8 = 1;
@@ -15,20 +15,9 @@ const WRAPPED: &str = "data-key";
 #[derive(Clone)]
 pub struct DataKey([u8; 32]);
 
-/// The key, derived from a server token, that wraps the data key.
-pub struct WrappingKey([u8; 32]);
-
 /// Why something was not sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// No random bytes.
-    #[error("cannot seal {context}: {source}")]
-    Randomness {
-        /// What was to be sealed.
-        context: String,
-        /// Why.
-        source: NoRandomness,
-    },
     /// It is shorter than any sealed thing.
     #[error("sealed {context} is cut off: {found} bytes")]
     TooShort {
@@ -69,15 +58,15 @@ pub enum SealError {
 
 impl DataKey {
     /// A new random key.
-    pub fn generate() -> Result<Self, NoRandomness> {
-        Ok(Self(random()?))
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(random::bytes())
     }
 
     /// The key as it was stored.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SealError> {
-        let found = bytes.len();
-        let key = bytes.try_into();
-        Ok(Self(key.map_err(|_| SealError::NotADataKey { found })?))
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     /// The secret itself, for the server's key file and for the join.
@@ -93,39 +82,30 @@ impl fmt::Debug for DataKey {
     }
 }
 
-impl WrappingKey {
-    pub(super) fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// Seals the data key, for recovery by whoever holds the token.
-    pub fn wrap(&self, key: &DataKey) -> Result<Vec<u8>, SealError> {
-        seal_under(&self.0, WRAPPED, &key.0)
-    }
-
-    /// Opens what [`wrap`](Self::wrap) made.
-    pub fn unwrap(&self, wrapped: &[u8]) -> Result<DataKey, SealError> {
-        DataKey::from_bytes(&open_under(&self.0, WRAPPED, wrapped)?)
-    }
+/// Seals the data key under one that a token gives.
+pub(super) fn wrap(under: &[u8; 32], key: &DataKey) -> Result<Vec<u8>, PkiError> {
+    Ok(seal_under(under, WRAPPED, &key.0)?)
 }
 
-impl fmt::Debug for WrappingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WrappingKey(..)")
-    }
+/// Opens what [`wrap`] made.
+pub(super) fn unwrap(under: &[u8; 32], wrapped: &[u8]) -> Result<DataKey, PkiError> {
+    let bytes = open_under(under, WRAPPED, wrapped)?;
+    let found = bytes.len();
+    let key = bytes.try_into();
+    Ok(DataKey(key.map_err(|_| SealError::NotADataKey { found })?))
 }
 
 /// Seals `plain` for one purpose, which `context` names and opening must name again.
 ///
 /// ChaCha20-Poly1305 (RFC 8439): version byte, random nonce, ciphertext and tag; the context is
 /// authenticated with it.
-pub fn seal(key: &DataKey, context: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
-    seal_under(&key.0, context, plain)
+pub fn seal(key: &DataKey, context: &str, plain: &[u8]) -> Result<Vec<u8>, PkiError> {
+    Ok(seal_under(&key.0, context, plain)?)
 }
 
 /// Opens what [`seal`] made under the same key and context.
-pub fn open(key: &DataKey, context: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
-    open_under(&key.0, context, sealed)
+pub fn open(key: &DataKey, context: &str, sealed: &[u8]) -> Result<Vec<u8>, PkiError> {
+    Ok(open_under(&key.0, context, sealed)?)
 }
 
 fn cipher(key: &[u8; 32], context: &str) -> Result<LessSafeKey, SealError> {
@@ -136,10 +116,7 @@ fn cipher(key: &[u8; 32], context: &str) -> Result<LessSafeKey, SealError> {
 }
 
 fn seal_under(key: &[u8; 32], context: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
-    let nonce: [u8; NONCE_LEN] = random().map_err(|source| SealError::Randomness {
-        context: context.to_owned(),
-        source,
-    })?;
+    let nonce: [u8; NONCE_LEN] = random::bytes();
     let mut body = plain.to_vec();
     cipher(key, context)?
         .seal_in_place_append_tag(

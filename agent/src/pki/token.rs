@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::base32::{self, Wrong};
-use super::derive::{NoRandomness, hkdf, random, sha256};
+use super::derive::{hkdf, sha256};
 use super::join_key::{JoinFingerprint, JoinKey};
 use super::proof::ProofKey;
-use super::seal::WrappingKey;
+use super::seal::{self, DataKey};
+use super::{PkiError, random};
 use crate::model::{Role, TokenId};
 
 const PREFIX: &str = "swarmer-";
@@ -79,41 +80,41 @@ pub enum TokenError {
     /// Server tokens are not derived.
     #[error("only worker and operator tokens are derived from a server token")]
     NotDerivable,
-    /// No random bytes.
-    #[error("cannot make a token: {0}")]
-    Randomness(#[from] NoRandomness),
 }
 
 impl Token {
     /// A new cluster's one secret.
-    pub fn generate_server() -> Result<Self, TokenError> {
-        Ok(Self {
+    #[must_use]
+    pub fn generate_server() -> Self {
+        Self {
             role: Role::Server,
-            secret: random()?,
+            secret: random::bytes(),
             join: None,
-        })
+        }
     }
 
     /// The worker or operator token that belongs to this server token. Always the same one, so
     /// that servers know it without being told.
-    pub fn derive(&self, role: Role) -> Result<Self, TokenError> {
+    pub fn derive(&self, role: Role) -> Result<Self, PkiError> {
         if role == Role::Server {
-            return Err(TokenError::NotDerivable);
+            return Err(TokenError::NotDerivable.into());
         }
+        let join = self.join_key().ok_or(self.not_a_server())?;
         Ok(Self {
             role,
-            join: Some(self.join_key()?.fingerprint()),
+            join: Some(join.fingerprint()),
             secret: hkdf(&self.secret, &format!("derive {role}")),
         })
     }
 
     /// A new token for a cluster that exists, whose join key has this fingerprint.
-    pub fn mint(role: Role, join: JoinFingerprint) -> Result<Self, TokenError> {
-        Ok(Self {
+    #[must_use]
+    pub fn mint(role: Role, join: &JoinFingerprint) -> Self {
+        Self {
             role,
-            secret: random()?,
-            join: (role != Role::Server).then_some(join),
-        })
+            secret: random::bytes(),
+            join: (role != Role::Server).then_some(*join),
+        }
     }
 
     /// Reads a token. White space around it is nothing.
@@ -184,11 +185,13 @@ impl Token {
         ProofKey::from(hkdf::<32>(&self.secret, "proof"))
     }
 
-    /// The cluster's join key, if this is the server token that the cluster began with.
-    pub fn join_key(&self) -> Result<JoinKey, TokenError> {
-        self.server_only()?;
+    /// The cluster's join key, if this is the server token that the cluster began with; `None` for
+    /// a worker's or operator's.
+    #[must_use]
+    pub fn join_key(&self) -> Option<JoinKey> {
         let seed: [u8; 32] = hkdf(&self.secret, "join");
-        JoinKey::from_seed(&seed).ok_or(TokenError::NotAServerToken { found: self.role })
+        let own = JoinKey::from_seed(&seed).ok();
+        own.filter(|_| self.role == Role::Server)
     }
 
     /// What a worker's or operator's token knows of the cluster's join key; `None` for a server's,
@@ -198,17 +201,25 @@ impl Token {
         self.join
     }
 
-    /// The key that wraps the data key.
-    pub fn wrapping_key(&self) -> Result<WrappingKey, TokenError> {
-        self.server_only()?;
-        Ok(WrappingKey::new(hkdf(&self.secret, "wrap")))
+    /// The data key, sealed under this server token: for recovery.
+    pub fn wrap(&self, key: &DataKey) -> Result<Vec<u8>, PkiError> {
+        seal::wrap(&self.wrapping_key()?, key)
     }
 
-    fn server_only(&self) -> Result<(), TokenError> {
+    /// Opens what [`wrap`](Self::wrap) made.
+    pub fn unwrap(&self, wrapped: &[u8]) -> Result<DataKey, PkiError> {
+        seal::unwrap(&self.wrapping_key()?, wrapped)
+    }
+
+    fn wrapping_key(&self) -> Result<[u8; 32], TokenError> {
         match self.role {
-            Role::Server => Ok(()),
-            found => Err(TokenError::NotAServerToken { found }),
+            Role::Server => Ok(hkdf(&self.secret, "wrap")),
+            Role::Worker | Role::Operator => Err(self.not_a_server()),
         }
+    }
+
+    fn not_a_server(&self) -> TokenError {
+        TokenError::NotAServerToken { found: self.role }
     }
 }
 

@@ -12,13 +12,14 @@ use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, DistinguishedName, OtherError, RootCertStore};
 use x509_parser::prelude::ASN1Time;
 
+use super::PkiError;
 use super::identity::{IdentityError, PeerIdentity, ca_cluster};
 use super::tls::provider;
-use crate::model::{ClusterId, NodeId, Role};
+use crate::model::{ClusterId, Role};
 
 /// The CA certificates of one cluster.
 #[derive(Clone)]
-pub struct Trust {
+pub(super) struct Trust {
     cluster: ClusterId,
     roots: Arc<RootCertStore>,
     clients: Arc<dyn ClientCertVerifier>,
@@ -30,9 +31,6 @@ pub enum TrustError {
     /// None there.
     #[error("there is no CA certificate in it (PEM, BEGIN CERTIFICATE)")]
     Empty,
-    /// One of them.
-    #[error("a CA certificate: {0}")]
-    Certificate(#[from] IdentityError),
     /// Of two clusters.
     #[error("it has CA certificates of two clusters, {0} and {1}")]
     Mixed(ClusterId, ClusterId),
@@ -90,14 +88,6 @@ pub enum Refused {
         /// Its role.
         found: Role,
     },
-    /// It is another node than the one that was called.
-    #[error("node {found} answered, not {wanted}")]
-    WrongNode {
-        /// Who answered.
-        found: NodeId,
-        /// Who was called.
-        wanted: NodeId,
-    },
     /// All else that can be wrong with a certificate.
     #[error("the certificate was refused: {0}")]
     Invalid(String),
@@ -124,14 +114,14 @@ impl fmt::Display for Moment {
 
 impl Trust {
     /// Reads `ca.pem`: one CA certificate, or during a rotation several.
-    pub fn from_pem(pem: &str) -> Result<Self, TrustError> {
+    pub(super) fn from_pem(pem: &str) -> Result<Self, PkiError> {
         let mut roots = RootCertStore::empty();
         let mut cluster = None;
         for der in CertificateDer::pem_slice_iter(pem.as_bytes()) {
             let der = der.map_err(|error| TrustError::Unusable(error.to_string()))?;
             let own = ca_cluster(&der)?;
             match cluster.replace(own) {
-                Some(other) if other != own => return Err(TrustError::Mixed(other, own)),
+                Some(other) if other != own => return Err(TrustError::Mixed(other, own).into()),
                 _ => roots
                     .add(der)
                     .map_err(|error| TrustError::Unusable(error.to_string()))?,
@@ -167,7 +157,7 @@ impl Trust {
         usage: Usage,
         now: UnixTime,
     ) -> Result<PeerIdentity, Refused> {
-        let identity = PeerIdentity::from_der(leaf)?;
+        let identity = PeerIdentity::read(leaf)?;
         // First, although nobody has vouched for it yet: it is the more telling refusal.
         if identity.cluster != self.cluster {
             return Err(Refused::OtherCluster {

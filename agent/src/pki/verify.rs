@@ -1,30 +1,25 @@
-//! The rules by which handshakes judge certificates. A host's name or address is never part of
-//! them: nodes are known by id and role, wherever they are.
+//! The rules by which handshakes judge certificates, read afresh at each of them. Between agents a
+//! host's name or address is never part of them: nodes are known by id and role, wherever they are.
 
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-use super::credentials::CertStore;
-use super::tls::{Expect, provider};
-use super::trust::{Refused, Trust, Usage};
+use super::cert_store::CertStore;
+use super::tls::provider;
+use super::trust::{Refused, Usage};
 use crate::model::Role;
-
-/// Where a rule finds the CA: in the present credentials, or fixed.
-#[derive(Clone, Debug)]
-pub(super) enum Believes {
-    Present(Arc<CertStore>),
-    Fixed(Trust),
-}
 
 /// A server's rule for those who call.
 #[derive(Debug)]
 pub(super) struct Callers {
-    pub(super) believes: Believes,
+    pub(super) store: Arc<CertStore>,
     pub(super) mandatory: bool,
     pub(super) roles: &'static [Role],
     pub(super) hints: OnceLock<Vec<DistinguishedName>>,
@@ -33,26 +28,23 @@ pub(super) struct Callers {
 /// A client's rule for whom it calls.
 #[derive(Debug)]
 pub(super) struct Called {
-    pub(super) believes: Believes,
+    pub(super) store: Arc<CertStore>,
     pub(super) expect: Expect,
+}
+
+/// Whom a client expects to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// A server, under whatever name it was called.
+    Server,
+    /// A node of the host name or address that was called.
+    Named,
 }
 
 /// A joiner's rule: any certificate, but its holder must have the key, since the join proof is
 /// bound to this channel.
 #[derive(Debug)]
 pub(super) struct Anyone;
-
-impl Believes {
-    fn trust(&self) -> Result<Trust, Refused> {
-        match self {
-            Self::Fixed(trust) => Ok(trust.clone()),
-            Self::Present(store) => {
-                let present = store.get().ok_or(Refused::NoTrust)?;
-                Ok(present.trust().clone())
-            }
-        }
-    }
-}
 
 fn algorithms() -> WebPkiSupportedAlgorithms {
     provider().signature_verification_algorithms
@@ -93,7 +85,7 @@ impl ClientCertVerifier for Callers {
     /// The CA's name, by which a browser picks the right certificate from several. Taken once there
     /// is a CA; all CAs of a cluster have one name.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        match self.believes.trust() {
+        match self.store.believed() {
             Ok(trust) => self.hints.get_or_init(|| trust.names()),
             Err(_) => &[],
         }
@@ -105,7 +97,7 @@ impl ClientCertVerifier for Callers {
         between: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let trust = self.believes.trust()?;
+        let trust = self.store.believed()?;
         let found = trust.check(leaf, between, Usage::Client, now)?.role;
         if !self.roles.contains(&found) {
             return Err(Refused::WrongRole { found }.into());
@@ -121,21 +113,21 @@ impl ServerCertVerifier for Called {
         &self,
         leaf: &CertificateDer<'_>,
         between: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
+        server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let trust = self.believes.trust()?;
+        let trust = self.store.believed()?;
         let peer = trust.check(leaf, between, Usage::Server, now)?;
         match self.expect {
-            Expect::Node(wanted) if peer.node != wanted => {
-                let found = peer.node;
-                Err(Refused::WrongNode { found, wanted }.into())
-            }
             Expect::Server if peer.role != Role::Server => {
                 Err(Refused::WrongRole { found: peer.role }.into())
             }
-            _ => Ok(ServerCertVerified::assertion()),
+            Expect::Server => Ok(ServerCertVerified::assertion()),
+            Expect::Named => {
+                verify_server_name(&ParsedCertificate::try_from(leaf)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use crate::decide::swarm::JoinOffer;
 use crate::model::{NodeId, Op, Reply, Role, Session, SessionId};
 
 /// Why the leader did not do what was asked.
@@ -42,6 +43,9 @@ pub enum Question {
     RenewSession(SessionId),
     /// Leases, replication, health: what `swarmer status` shows.
     Status,
+    /// What the asking node needs to join the Docker Swarm. Answered by any server, for the node
+    /// that its certificate names.
+    SwarmJoin,
 }
 
 /// The leader's answer.
@@ -51,6 +55,8 @@ pub enum Answer {
     Session(Option<Session>),
     /// To [`Question::Status`].
     Status(StatusReport),
+    /// To [`Question::SwarmJoin`]; `None`: there is no Swarm to join yet.
+    SwarmJoin(Option<JoinOffer>),
 }
 
 /// The leader's view of the cluster. Times are milliseconds.

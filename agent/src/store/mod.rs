@@ -8,9 +8,17 @@
 //! Always true: whoever subscribes before reading misses no change; `linearize` returns only when
 //! the copy holds everything that was acknowledged before the call.
 
+pub mod archive;
 pub mod log;
+pub mod machine;
+pub mod memory;
+pub mod raft;
+pub mod raft_types;
+pub mod report;
+pub mod snapshot;
 
 mod leader;
+mod local;
 mod watch;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -21,6 +29,7 @@ use tokio::sync::watch as signal;
 pub use leader::{
     Answer, Contact, HttpCall, HttpReply, Leader, LeaseView, Question, StatusReport, StoreError,
 };
+pub use local::{LocalServices, SyncError};
 pub use watch::{Watch, Watches};
 
 use crate::model::{Op, Reply, Topic};
@@ -71,6 +80,25 @@ impl Store {
                 .read()
                 .unwrap_or_else(PoisonError::into_inner),
         )
+    }
+
+    /// The copy, and the raft index that it has reached.
+    #[must_use]
+    pub fn state_at(&self) -> (Arc<State>, u64) {
+        let published = self
+            .published
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        (Arc::clone(&published), *self.applied.borrow())
+    }
+
+    /// Nothing that this node follows changed up to `index`.
+    pub fn advance(&self, index: u64) {
+        self.applied.send_if_modified(|now| {
+            let later = index > *now;
+            *now = index.max(*now);
+            later
+        });
     }
 
     /// Waits for changes of any of `topics`. Subscribe first, read afterwards.

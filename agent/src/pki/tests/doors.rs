@@ -9,37 +9,41 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, ProtocolVersion};
 
 use super::*;
+use crate::pki::verify::Anyone;
 
-fn https(node: &Node, asked: Asked) -> Arc<ServerConfig> {
-    tls::https_server_config(node.store.clone(), asked, &node.time.clock()).unwrap()
+fn https(node: &Node) -> Arc<ServerConfig> {
+    tls::https_server_config(node.store.clone()).unwrap()
 }
 
-fn browser(node: &Node, own: Option<&Node>) -> Arc<ClientConfig> {
-    let own = own.map(|own| own.store.clone());
-    tls::https_client_config(node.trust(), own, &node.time.clock()).unwrap()
+fn browser(own: &Node) -> Arc<ClientConfig> {
+    tls::https_client_config(own.store.clone()).unwrap()
+}
+
+/// Somebody who has the CA and no certificate.
+fn visitor(ca: &Ca, time: &Time) -> Arc<ClientConfig> {
+    let guest = CertStore::with_clock(time.clock());
+    guest.trust(ca.cert_pem()).unwrap();
+    tls::https_client_config(guest).unwrap()
 }
 
 #[test]
 fn https_takes_callers_with_and_without_a_certificate() {
     let time = Time::new();
-    let ca = ca(CLUSTER, time.now());
-    let worker = Node::new(&ca, 2, Role::Worker, &time);
-    let person = Node::new(&ca, 9, Role::Operator, &time);
-    let door = https(&worker, Asked::Anyone);
-    let (_, end) = connect_plain(browser(&worker, None), door.clone()).unwrap();
+    let ours = ca(CLUSTER, time.now());
+    let worker = Node::new(&ours, 2, Role::Worker, &time);
+    let person = Node::new(&ours, 9, Role::Operator, &time);
+    let (_, end) = connect(visitor(&ours, &time), https(&worker)).unwrap();
     assert!(end.peer_certificates().is_none());
-    let (_, end) = connect_plain(browser(&worker, Some(&person)), door.clone()).unwrap();
+    let (_, end) = connect(browser(&person), https(&worker)).unwrap();
     let shown = end.peer_certificates().unwrap().first().unwrap();
     assert_eq!(PeerIdentity::from_der(shown).unwrap().role, Role::Operator);
 
     // One that is shown must be good, although none need be.
-    let stranger = Node::new(
-        &super::ca(OTHER_CLUSTER, time.now()),
-        9,
-        Role::Operator,
-        &time,
-    );
-    let failed = connect_plain(browser(&worker, Some(&stranger)), door).unwrap_err();
+    let other = ca(OTHER_CLUSTER, time.now());
+    let stranger = Node::new(&other, 9, Role::Operator, &time);
+    let mut calls = (*browser(&stranger)).clone();
+    calls.dangerous().set_certificate_verifier(Arc::new(Anyone));
+    let failed = connect(Arc::new(calls), https(&worker)).unwrap_err();
     assert!(matches!(
         failed.refused_by_server(),
         Refused::OtherCluster { .. }
@@ -47,21 +51,15 @@ fn https_takes_callers_with_and_without_a_certificate() {
 }
 
 #[test]
-fn the_door_for_operators_is_shut_to_nodes_and_strangers() {
+fn a_node_is_called_by_one_of_its_own_names() {
     let time = Time::new();
     let ca = ca(CLUSTER, time.now());
-    let server = Node::new(&ca, 1, Role::Server, &time);
-    let person = Node::new(&ca, 9, Role::Operator, &time);
-    let door = https(&server, Asked::OnlyOperators);
-    connect_plain(browser(&server, Some(&person)), door.clone()).expect("an operator gets in");
-    let failed = connect_plain(browser(&server, Some(&server)), door.clone()).unwrap_err();
-    let found = Role::Server;
-    assert_eq!(failed.refused_by_server(), Refused::WrongRole { found });
-    let failed = connect_plain(browser(&server, None), door).unwrap_err();
-    assert!(matches!(
-        failed,
-        Failed::Server(rustls::Error::NoCertificatesPresented)
-    ));
+    let worker = Node::new(&ca, 2, Role::Worker, &time);
+    let server = ServerConnection::new(https(&worker)).unwrap();
+    let name = ServerName::try_from("go.dev").unwrap();
+    let client = ClientConnection::new(browser(&worker), name).unwrap();
+    let failed = shake(client, server).unwrap_err();
+    assert!(matches!(failed.refused_by_client(), Refused::Invalid(why) if why.contains("go.dev")));
 }
 
 #[test]
@@ -69,7 +67,7 @@ fn https_speaks_tls_1_2_too_and_resumes_neither() {
     let time = Time::new();
     let ca = ca(CLUSTER, time.now());
     let server = Node::new(&ca, 1, Role::Server, &time);
-    let door = https(&server, Asked::Anyone);
+    let door = https(&server);
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(
         CertificateDer::pem_slice_iter(ca.cert_pem().as_bytes()).flatten(),
@@ -87,11 +85,9 @@ fn https_speaks_tls_1_2_too_and_resumes_neither() {
             .with_no_client_auth();
         let client = Arc::new(client);
         for _ in 1..=2 {
-            let (end, _) = connect_plain(client.clone(), door.clone()).unwrap();
+            let (end, _) = connect(client.clone(), door.clone()).unwrap();
             assert_eq!(end.protocol_version(), Some(spoken));
             assert_eq!(end.handshake_kind(), Some(HandshakeKind::Full));
-            let bound = proof::channel_binding(&end).is_ok();
-            assert_eq!(bound, version == &TLS13, "a join binds to TLS 1.3 alone");
         }
     }
 }
@@ -100,7 +96,7 @@ fn https_speaks_tls_1_2_too_and_resumes_neither() {
 fn any_program_that_has_the_ca_accepts_a_node_under_each_of_its_names() {
     let time = Time::new();
     let ca = ca(CLUSTER, time.now());
-    let csr = Csr::new(&NodeKey::generate().unwrap()).unwrap();
+    let csr = Csr::new(&NodeKey::generate().unwrap(), "web").unwrap();
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(ca.cert_pem().as_bytes()).unwrap())
@@ -113,7 +109,7 @@ fn any_program_that_has_the_ca_accepts_a_node_under_each_of_its_names() {
         judge.verify_server_cert(leaf, &[], &host, &[], now).is_ok()
     };
     for role in [Role::Server, Role::Worker, Role::Operator] {
-        let pem = ca.sign(&csr, &subject(&ca, 1, role), time.now()).unwrap();
+        let pem = sign(&ca, &csr, 1, role, time.now());
         let leaf = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
         for host in [
             &format!("{role}-1.node.dev.vagrant"),
@@ -123,6 +119,7 @@ fn any_program_that_has_the_ca_accepts_a_node_under_each_of_its_names() {
             "registry.service.vagrant",
             "registry.service.dev",
             "registry.service.consul",
+            "registry.service.dev.consul",
             "192.168.101.101",
             "127.0.0.1",
             "::1",
@@ -160,18 +157,11 @@ impl rustls::client::ResolvesClientCert for Chooser {
 fn a_browser_is_told_which_ca_its_certificate_must_be_of() {
     let time = Time::new();
     let ca = ca(CLUSTER, time.now());
-    let blank = Node {
-        key: NodeKey::generate().unwrap(),
-        store: CertStore::empty(),
-        time: time.clone(),
-    };
-    // The door is made before there is a cluster.
-    let door = https(&blank, Asked::Anyone);
-    blank.renew(&ca, 1, Role::Server);
-    let mut client = (*browser(&blank, None)).clone();
+    let server = Node::new(&ca, 1, Role::Server, &time);
+    let mut client = (*browser(&server)).clone();
     let chooser = Arc::new(Chooser(std::sync::Mutex::default()));
     client.client_auth_cert_resolver = chooser.clone();
-    connect_plain(Arc::new(client), door).unwrap();
+    connect(Arc::new(client), https(&server)).unwrap();
     let der = CertificateDer::from_pem_slice(ca.cert_pem().as_bytes()).unwrap();
     let (_, parsed) = x509_parser::parse_x509_certificate(&der).unwrap();
     assert_eq!(*chooser.0.lock().unwrap(), [parsed.subject().as_raw()]);

@@ -14,14 +14,8 @@ fn der(pem: &str) -> CertificateDer<'static> {
 fn a_key_is_the_same_after_it_was_stored() {
     let key = NodeKey::generate().unwrap();
     let print = key.fingerprint();
-    assert_eq!(
-        NodeKey::from_der(key.expose_der()).unwrap().fingerprint(),
-        print
-    );
-    assert_eq!(
-        NodeKey::from_pem(&key.expose_pem()).unwrap().fingerprint(),
-        print
-    );
+    assert_eq!(NodeKey::from_der(key.der()).unwrap().fingerprint(), print);
+    assert_eq!(NodeKey::from_pem(&key.pem()).unwrap().fingerprint(), print);
     assert_ne!(NodeKey::generate().unwrap().fingerprint(), print);
     assert!(NodeKey::from_der(b"garbage").is_err());
     assert!(NodeKey::from_pem("garbage").is_err());
@@ -31,29 +25,38 @@ fn a_key_is_the_same_after_it_was_stored() {
 #[test]
 fn a_request_arrives_as_it_was_sent_and_is_for_the_key_that_signed_it() {
     let key = NodeKey::generate().unwrap();
-    let sent = Csr::new(&key).unwrap();
+    let sent = Csr::new(&key, "web").unwrap();
     let received = Csr::from_der(sent.der()).unwrap();
     assert_eq!(received.fingerprint(), key.fingerprint());
     assert_eq!(received.hash(), sent.hash());
 
     let mut forged = sent.der().to_vec();
     *forged.last_mut().unwrap() ^= 1;
-    assert_eq!(Csr::from_der(&forged), Err(NodeKeyError::BadSignature));
+    assert_eq!(
+        Csr::from_der(&forged),
+        Err(NodeKeyError::BadSignature.into())
+    );
     // Somebody else's key in a request that one signed oneself.
     let other = NodeKey::generate().unwrap();
     let (own, others) = (
         sent.spki().to_vec(),
-        Csr::new(&other).unwrap().spki().to_vec(),
+        Csr::new(&other, "web").unwrap().spki().to_vec(),
     );
     let mut stolen = sent.der().to_vec();
     let place = stolen.windows(own.len()).position(|w| w == own).unwrap();
     stolen[place..place + own.len()].copy_from_slice(&others);
-    assert_eq!(Csr::from_der(&stolen), Err(NodeKeyError::BadSignature));
+    assert_eq!(
+        Csr::from_der(&stolen),
+        Err(NodeKeyError::BadSignature.into())
+    );
     assert_eq!(
         Csr::from_der(&[0; 5000]),
-        Err(NodeKeyError::TooLong { found: 5000 })
+        Err(NodeKeyError::TooLong { found: 5000 }.into())
     );
-    assert_eq!(Csr::from_der(b"garbage"), Err(NodeKeyError::NotARequest));
+    assert_eq!(
+        Csr::from_der(b"garbage"),
+        Err(NodeKeyError::NotARequest.into())
+    );
 }
 
 #[test]
@@ -63,7 +66,10 @@ fn a_request_for_another_kind_of_key_is_refused() {
         let request = rcgen::CertificateParams::default()
             .serialize_request(&pair)
             .unwrap();
-        assert_eq!(Csr::from_der(request.der()), Err(NodeKeyError::NotP256));
+        assert_eq!(
+            Csr::from_der(request.der()),
+            Err(NodeKeyError::NotP256.into())
+        );
     }
 }
 
@@ -75,9 +81,7 @@ fn a_certificate_says_what_the_ca_was_told_and_nothing_that_the_request_wished()
     wishes.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let wish = wishes.serialize_request(key.pair()).unwrap();
     let csr = Csr::from_der(wish.der()).unwrap();
-    let pem = ca
-        .sign(&csr, &subject(&ca, 5, Role::Worker), at(START))
-        .unwrap();
+    let pem = sign(&ca, &csr, 5, Role::Worker, at(START));
     let (_, cert) = x509_parser::parse_x509_certificate(&der(&pem))
         .map(|(r, c)| (r.len(), c.is_ca()))
         .unwrap();
@@ -96,39 +100,30 @@ fn a_certificate_says_what_the_ca_was_told_and_nothing_that_the_request_wished()
 fn a_ca_signs_for_its_own_cluster_alone_and_survives_storage() {
     let made = ca(CLUSTER, at(START));
     let kept = Ca::from_parts(made.cert_pem(), made.key_der()).unwrap();
-    assert_eq!(
-        (kept.cluster(), kept.fingerprint()),
-        (CLUSTER, made.fingerprint())
-    );
-    let validity = Validity::from_der(&der(made.cert_pem())).unwrap();
+    assert_eq!(kept.cluster(), CLUSTER);
+    assert_eq!(kept.fingerprint(), made.fingerprint());
+    let validity = Validity::of_pem(made.cert_pem()).unwrap();
     assert_eq!(validity.not_before, at(START - 24 * HOUR));
     assert_eq!(validity.not_after, at(START + 3650 * 24 * HOUR));
 
-    let csr = Csr::new(&NodeKey::generate().unwrap()).unwrap();
+    let csr = Csr::new(&NodeKey::generate().unwrap(), "web").unwrap();
     let other = ca(OTHER_CLUSTER, at(START));
-    assert_eq!(
-        kept.sign(&csr, &subject(&other, 1, Role::Server), at(START)),
-        Err(CaError::OtherCluster {
-            ours: CLUSTER,
-            theirs: OTHER_CLUSTER
-        })
-    );
+    let theirs = subject(&other, 1, Role::Server);
+    let refused = kept.sign(&csr, &theirs, at(START), Lifetime::default());
+    let (ours, theirs) = (CLUSTER, OTHER_CLUSTER);
+    assert_eq!(refused, Err(CaError::OtherCluster { ours, theirs }.into()));
     let mixed = Ca::from_parts(made.cert_pem(), other.key_der()).unwrap_err();
-    assert!(matches!(mixed, CaError::KeyMismatch { .. }));
-    assert_eq!(
-        Ca::from_parts("garbage", made.key_der()).unwrap_err(),
-        CaError::NotPem
-    );
+    assert!(matches!(mixed, PkiError::Ca(CaError::KeyMismatch { .. })));
+    let garbage = Ca::from_parts("garbage", made.key_der()).unwrap_err();
+    assert_eq!(garbage, CaError::NotPem.into());
 }
 
 #[test]
 fn two_certificates_of_one_key_have_two_serial_numbers() {
     let ca = ca(CLUSTER, at(START));
-    let csr = Csr::new(&NodeKey::generate().unwrap()).unwrap();
+    let csr = Csr::new(&NodeKey::generate().unwrap(), "web").unwrap();
     let serial = || {
-        let pem = ca
-            .sign(&csr, &subject(&ca, 1, Role::Server), at(START))
-            .unwrap();
+        let pem = sign(&ca, &csr, 1, Role::Server, at(START));
         let der = der(&pem);
         x509_parser::parse_x509_certificate(&der)
             .unwrap()
@@ -140,21 +135,20 @@ fn two_certificates_of_one_key_have_two_serial_numbers() {
 }
 
 #[test]
-fn renewal_is_due_at_half_life_however_short_the_life() {
+fn half_of_a_life_counts_from_the_making_however_short_it_is() {
     for seconds in [72 * HOUR, 20] {
-        let ca = ca(CLUSTER, at(START)).with_lifetime(Lifetime(Duration::from_secs(seconds)));
-        let csr = Csr::new(&NodeKey::generate().unwrap()).unwrap();
-        let pem = ca
-            .sign(&csr, &subject(&ca, 1, Role::Server), at(START))
-            .unwrap();
-        let validity = Validity::from_der(&der(&pem)).unwrap();
+        let ca = ca(CLUSTER, at(START));
+        let csr = Csr::new(&NodeKey::generate().unwrap(), "web").unwrap();
+        let life = Lifetime(Duration::from_secs(seconds));
+        let pem = ca.sign(&csr, &subject(&ca, 1, Role::Server), at(START), life);
+        let validity = Validity::of_pem(&pem.unwrap()).unwrap();
         assert_eq!(validity.not_before, at(START - 24 * HOUR));
         assert_eq!(validity.not_after, at(START + seconds));
         assert_eq!(validity.half_life(), at(START + seconds / 2));
-        assert!(!validity.renewal_is_due(at(START + seconds / 2 - 1)));
-        assert!(validity.renewal_is_due(at(START + seconds / 2)));
-        assert_eq!(validity.remaining(at(START)), Duration::from_secs(seconds));
-        assert_eq!(validity.remaining(at(START + seconds + 9)), Duration::ZERO);
+        let (last, end) = (at(START + seconds - 1), at(START + seconds));
+        assert!(validity.holds(last) && !validity.is_over(last));
+        assert!(!validity.holds(end) && validity.is_over(end));
+        assert!(!validity.holds(at(START - 25 * HOUR)));
     }
 }
 
@@ -166,66 +160,80 @@ fn a_mad_clock_makes_certificates_and_no_panic() {
         at(u64::from(u32::MAX) * 100),
     ] {
         let ca = ca(CLUSTER, now);
-        let csr = Csr::new(&NodeKey::generate().unwrap()).unwrap();
-        ca.sign(&csr, &subject(&ca, 1, Role::Server), now).unwrap();
+        let csr = Csr::new(&NodeKey::generate().unwrap(), "web").unwrap();
+        sign(&ca, &csr, 1, Role::Server, now);
     }
 }
 
 #[test]
-fn files_that_do_not_belong_together_are_told_apart() {
+fn files_that_do_not_belong_together_are_told_apart_and_not_put_in_use() {
     let (ours, other) = (ca(CLUSTER, at(START)), ca(OTHER_CLUSTER, at(START)));
-    let key = NodeKey::generate().unwrap();
-    let csr = Csr::new(&key).unwrap();
-    let cert = ours
-        .sign(&csr, &subject(&ours, 1, Role::Server), at(START))
-        .unwrap();
-    let fine = Credentials::new(&key, &cert, ours.cert_pem()).unwrap();
-    assert_eq!(fine.check(at(START)), Ok(()));
-    assert_eq!(fine.identity().key, key.fingerprint());
+    let time = Time::new();
+    let node = Node::new(&ours, 1, Role::Server, &time);
+    let (store, key) = (&node.store, &node.key);
+    let own = store.check().unwrap();
+    assert_eq!(own.key, key.fingerprint());
 
-    let wrong = |key: &NodeKey, cert: &str, ca: &str| Credentials::new(key, cert, ca).unwrap_err();
+    let csr = Csr::new(key, "web").unwrap();
+    let cert = sign(&ours, &csr, 1, Role::Server, time.now());
     let stranger = NodeKey::generate().unwrap();
+    let wrong = store.replace(&cert, &stranger).unwrap_err();
     assert!(matches!(
-        wrong(&stranger, &cert, ours.cert_pem()),
-        CredentialsError::KeyMismatch { .. }
+        wrong,
+        PkiError::CertStore(CertStoreError::KeyMismatch { .. })
     ));
-    assert!(matches!(
-        wrong(&key, &cert, other.cert_pem()),
-        CredentialsError::OtherCluster(_)
-    ));
-    assert_eq!(wrong(&key, "", ours.cert_pem()), CredentialsError::NotPem);
-    assert_eq!(
-        wrong(&key, &cert, ""),
-        CredentialsError::Trust(TrustError::Empty)
-    );
+    assert_eq!(store.replace("", key), Err(CertStoreError::NotPem.into()));
+    let elsewhere = sign(&other, &csr, 1, Role::Server, time.now());
+    let (certificate, ca_of) = (OTHER_CLUSTER, CLUSTER);
+    let mixed = CertStoreError::OtherCluster {
+        certificate,
+        ca: ca_of,
+    };
+    assert_eq!(store.replace(&elsewhere, key), Err(mixed.into()));
+    let (certificate, ca_of) = (CLUSTER, OTHER_CLUSTER);
+    let mixed = CertStoreError::OtherCluster {
+        certificate,
+        ca: ca_of,
+    };
+    assert_eq!(store.trust(other.cert_pem()), Err(mixed.into()));
+    assert_eq!(store.trust(""), Err(TrustError::Empty.into()));
+    assert!(store.trust(&cert).is_err(), "a leaf is no CA");
     let both = format!("{}{}", ours.cert_pem(), other.cert_pem());
-    assert_eq!(
-        wrong(&key, &cert, &both),
-        CredentialsError::Trust(TrustError::Mixed(CLUSTER, OTHER_CLUSTER))
-    );
+    let mixed = TrustError::Mixed(CLUSTER, OTHER_CLUSTER);
+    assert_eq!(store.trust(&both), Err(mixed.into()));
+    assert_eq!(store.check(), Ok(own), "what was in use is so still");
+
     let forged = ca(CLUSTER, at(START));
-    let credentials = Credentials::new(&key, &cert, forged.cert_pem()).unwrap();
-    assert_eq!(credentials.check(at(START)), Err(Refused::OtherCa));
+    store.trust(forged.cert_pem()).unwrap();
+    assert_eq!(store.check(), Err(Refused::OtherCa));
 }
 
 #[test]
-fn while_a_ca_rotates_both_are_believed() {
+fn a_ca_is_replaced_while_doors_stand_open() {
     let time = Time::new();
     let (old, new) = (ca(CLUSTER, time.now()), ca(CLUSTER, time.now()));
+    let (first, second) = (
+        Node::new(&old, 1, Role::Server, &time),
+        Node::new(&old, 2, Role::Server, &time),
+    );
+    let (door, calls) = (first.door(), second.calls());
     let both = format!("{}{}", new.cert_pem(), old.cert_pem());
-    let node = |ca: &Ca, id| {
-        let node = Node::new(ca, id, Role::Server, &time);
-        let csr = Csr::new(&node.key).unwrap();
-        let cert = ca
-            .sign(&csr, &subject(ca, id, Role::Server), time.now())
-            .unwrap();
-        node.store
-            .set(Credentials::new(&node.key, &cert, &both).unwrap());
-        node
-    };
-    let (first, second) = (node(&old, 1), node(&new, 2));
-    connect(first.calls(Expect::Server), &second.rpc()).unwrap();
-    connect(second.calls(Expect::Server), &first.rpc()).unwrap();
+    for node in [&first, &second] {
+        node.store.trust(&both).unwrap();
+    }
+    // The second is the first to have a certificate of the new CA.
+    let csr = Csr::new(&second.key, "web").unwrap();
+    let cert = sign(&new, &csr, 2, Role::Server, time.now());
+    second.store.replace(&cert, &second.key).unwrap();
+    connect(calls.clone(), door.clone()).expect("while it rotates both are believed");
+    first.renew(&new, 1, Role::Server);
+    second.store.trust(new.cert_pem()).unwrap();
+    connect(calls, door.clone()).expect("the new one alone");
+
+    let late = Node::new(&old, 3, Role::Server, &time);
+    late.store.trust(&both).unwrap();
+    let refused = connect(late.calls(), door).unwrap_err();
+    assert_eq!(refused.refused_by_server(), Refused::OtherCa);
 }
 
 #[test]
@@ -238,7 +246,8 @@ fn a_certificate_that_names_two_nodes_or_none_is_nobodys() {
     let read = |names: Vec<rcgen::SanType>| {
         let mut params = rcgen::CertificateParams::default();
         params.subject_alt_names = names;
-        PeerIdentity::from_der(params.self_signed(key.pair()).unwrap().der())
+        let signed = params.self_signed(key.pair()).unwrap();
+        PeerIdentity::read(signed.der())
     };
     assert!(read(vec![uri(Role::Server, 1)]).is_ok());
     let two = vec![uri(Role::Worker, 1), uri(Role::Server, 1)];
@@ -272,14 +281,14 @@ proptest! {
         place in any::<prop::sample::Index>(),
         flip in 1..=255u8,
     ) {
-        let _ = (PeerIdentity::from_der(&bytes), Csr::from_der(&bytes), Validity::from_der(&bytes));
+        let _ = (PeerIdentity::read(&bytes), Csr::from_der(&bytes));
         let ca = ca(CLUSTER, at(START));
-        let csr = Csr::new(&NodeKey::generate().unwrap()).unwrap();
-        let pem = ca.sign(&csr, &subject(&ca, 1, Role::Server), at(START)).unwrap();
+        let csr = Csr::new(&NodeKey::generate().unwrap(), "web").unwrap();
+        let pem = sign(&ca, &csr, 1, Role::Server, at(START));
         let mut cert = der(&pem).to_vec();
         let changed = place.index(cert.len());
         cert[changed] ^= flip;
-        let _ = (PeerIdentity::from_der(&cert), Validity::from_der(&cert));
+        let _ = PeerIdentity::read(&cert);
         let mut request = csr.der().to_vec();
         let changed = place.index(request.len());
         request[changed] ^= flip;

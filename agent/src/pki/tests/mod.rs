@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::ServerName;
-use rustls::server::Acceptor;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 
 use super::*;
@@ -51,9 +50,9 @@ impl Time {
         self.0.fetch_add(seconds, Ordering::Relaxed);
     }
 
-    fn clock(&self) -> WallClock {
+    fn clock(&self) -> tls::WallClock {
         let time = self.clone();
-        WallClock::new(move || time.now())
+        tls::WallClock::new(move || time.now())
     }
 }
 
@@ -81,45 +80,58 @@ struct Node {
 }
 
 impl Node {
-    fn new(ca: &Ca, node: u128, role: Role, time: &Time) -> Self {
-        let key = NodeKey::generate().unwrap();
-        let made = Self {
-            key,
-            store: CertStore::empty(),
+    fn blank(time: &Time) -> Self {
+        Self {
+            key: NodeKey::generate().unwrap(),
+            store: CertStore::with_clock(time.clock()),
             time: time.clone(),
-        };
+        }
+    }
+
+    fn new(ca: &Ca, node: u128, role: Role, time: &Time) -> Self {
+        let made = Self::blank(time);
         made.renew(ca, node, role);
         made
     }
 
     fn renew(&self, ca: &Ca, node: u128, role: Role) {
-        let csr = Csr::new(&self.key).unwrap();
-        let cert = ca.sign(&csr, &subject(ca, node, role), self.time.now());
-        let credentials = Credentials::new(&self.key, &cert.unwrap(), ca.cert_pem());
-        self.store.set(credentials.unwrap());
+        let csr = Csr::new(&self.key, "web").unwrap();
+        let cert = sign(ca, &csr, node, role, self.time.now());
+        self.store.trust(ca.cert_pem()).unwrap();
+        self.store.replace(&cert, &self.key).unwrap();
     }
 
-    fn rpc(&self) -> RpcTls {
-        RpcTls::new(self.store.clone(), &self.key, &self.time.clock()).unwrap()
+    fn door(&self) -> Arc<ServerConfig> {
+        tls::rpc_server_config(self.store.clone()).unwrap()
     }
 
-    fn calls(&self, expect: Expect) -> Arc<ClientConfig> {
-        rpc_client(self.store.clone(), expect, &self.time)
+    fn join_door(&self) -> Arc<ServerConfig> {
+        tls::join_server_config(&self.key).unwrap()
     }
 
-    fn trust(&self) -> Trust {
-        self.store.get().unwrap().trust().clone()
+    fn calls(&self) -> Arc<ClientConfig> {
+        tls::rpc_client_config(self.store.clone()).unwrap()
+    }
+
+    /// The same node where the clock is wrong.
+    fn at_time(&self, ca: &Ca, cert_pem: &str, time: &Time) -> Self {
+        let key = NodeKey::from_der(self.key.der()).unwrap();
+        let store = CertStore::with_clock(time.clock());
+        store.trust(ca.cert_pem()).unwrap();
+        store.replace(cert_pem, &key).unwrap();
+        let time = time.clone();
+        Self { key, store, time }
     }
 }
 
-fn rpc_client(store: Arc<CertStore>, expect: Expect, time: &Time) -> Arc<ClientConfig> {
-    tls::rpc_client_config(store, expect, &time.clock()).unwrap()
+fn sign(ca: &Ca, csr: &Csr, node: u128, role: Role, now: SystemTime) -> String {
+    let subject = subject(ca, node, role);
+    ca.sign(csr, &subject, now, Lifetime::default()).unwrap()
 }
 
 /// Who gave up a handshake, and why.
 #[derive(Debug)]
 enum Failed {
-    Hello(TlsError),
     Client(rustls::Error),
     Server(rustls::Error),
 }
@@ -148,23 +160,7 @@ fn through_io(error: rustls::Error) -> Refused {
 
 type Ends = (ClientConnection, ServerConnection);
 
-fn connect(client: Arc<ClientConfig>, server: &RpcTls) -> Result<Ends, Failed> {
-    let mut client = client_end(client);
-    let mut hello = Vec::new();
-    client.write_tls(&mut hello).unwrap();
-    let mut acceptor = Acceptor::default();
-    acceptor.read_tls(&mut hello.as_slice()).unwrap();
-    let accepted = acceptor.accept().unwrap().unwrap();
-    let (_, config) = server
-        .config_for(&accepted.client_hello())
-        .map_err(Failed::Hello)?;
-    let server = accepted
-        .into_connection(config)
-        .map_err(|(error, _)| Failed::Server(error))?;
-    shake(client, server)
-}
-
-fn connect_plain(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> Result<Ends, Failed> {
+fn connect(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> Result<Ends, Failed> {
     shake(client_end(client), ServerConnection::new(server).unwrap())
 }
 

@@ -18,7 +18,7 @@ fn members_see_who_the_other_is() {
     let ca = ca(CLUSTER, time.now());
     let server = Node::new(&ca, 1, Role::Server, &time);
     let worker = Node::new(&ca, 2, Role::Worker, &time);
-    let (client, end) = connect(worker.calls(Expect::Server), &server.rpc()).unwrap();
+    let (client, end) = connect(worker.calls(), server.door()).unwrap();
 
     let caller = identity_of(end.peer_certificates());
     assert_eq!(
@@ -43,13 +43,13 @@ fn t1_a_second_handshake_is_a_full_one_whichever_side_would_resume() {
     let worker = Node::new(&ca, 2, Role::Worker, &time);
 
     // A client that keeps whatever ticket it gets, at our server.
-    let mut eager = (*worker.calls(Expect::Server)).clone();
+    let mut eager = (*worker.calls()).clone();
     eager.resumption = rustls::client::Resumption::default();
     eager.enable_early_data = true;
     let eager = Arc::new(eager);
-    let door = server.rpc();
+    let door = server.door();
     for round in 1..=2 {
-        let (client, end) = connect(eager.clone(), &door).unwrap();
+        let (client, end) = connect(eager.clone(), door.clone()).unwrap();
         assert_eq!(
             client.handshake_kind(),
             Some(HandshakeKind::Full),
@@ -60,15 +60,12 @@ fn t1_a_second_handshake_is_a_full_one_whichever_side_would_resume() {
     }
 
     // Our client, at a server that gives tickets.
-    let mut generous =
-        (*tls::https_server_config(server.store.clone(), Asked::Anyone, &time.clock()).unwrap())
-            .clone();
+    let mut generous = (*server.door()).clone();
     generous.session_storage = ServerSessionMemoryCache::new(16);
     generous.send_tls13_tickets = 2;
-    generous.alpn_protocols.clear();
-    let (generous, ours) = (Arc::new(generous), worker.calls(Expect::Server));
+    let (generous, ours) = (Arc::new(generous), worker.calls());
     for round in 1..=2 {
-        let (client, _) = connect_plain(ours.clone(), generous.clone()).unwrap();
+        let (client, _) = connect(ours.clone(), generous.clone()).unwrap();
         assert_eq!(client.tls13_tickets_received(), 2, "the server is generous");
         assert_eq!(
             client.handshake_kind(),
@@ -83,7 +80,7 @@ fn t1_tls_1_2_is_refused_on_both_protocols() {
     let time = Time::new();
     let ca = ca(CLUSTER, time.now());
     let server = Node::new(&ca, 1, Role::Server, &time);
-    for alpn in [b"swarmer-rpc/1".as_slice(), b"swarmer-join/1"] {
+    for (alpn, door) in [(ALPN_RPC, server.door()), (ALPN_JOIN, server.join_door())] {
         let mut old = ClientConfig::builder_with_provider(tls::provider())
             .with_protocol_versions(&[&TLS12])
             .unwrap()
@@ -91,7 +88,7 @@ fn t1_tls_1_2_is_refused_on_both_protocols() {
             .with_custom_certificate_verifier(Arc::new(Anyone))
             .with_no_client_auth();
         old.alpn_protocols = vec![alpn.to_vec()];
-        let failed = connect(Arc::new(old), &server.rpc()).unwrap_err();
+        let failed = connect(Arc::new(old), door).unwrap_err();
         assert!(
             matches!(
                 failed,
@@ -106,53 +103,43 @@ fn t1_tls_1_2_is_refused_on_both_protocols() {
 }
 
 #[test]
-fn t1_the_protocol_decides_whether_a_certificate_is_needed() {
+fn t1_rpc_needs_a_certificate_and_a_join_shows_and_asks_none_of_the_cluster() {
     let time = Time::new();
     let ca = ca(CLUSTER, time.now());
     let server = Node::new(&ca, 1, Role::Server, &time);
-    let stranger = tls::join_client_config(&time.clock()).unwrap();
-    connect(stranger.clone(), &server.rpc()).expect("a join needs no certificate");
+    let stranger = join_client_config().unwrap();
+    let (client, _) = connect(stranger.clone(), server.join_door()).unwrap();
+    let shown = client.peer_certificates().unwrap().first().unwrap();
+    let read = PeerIdentity::from_der(shown);
+    assert_eq!(read, Err(PkiError::Identity(IdentityError::NoIdentity)));
 
-    for offer in [
-        vec![],
-        vec![b"h2".to_vec()],
-        vec![b"swarmer-join/1".to_vec(), b"swarmer-rpc/1".to_vec()],
-    ] {
-        let mut other = (*stranger).clone();
-        other.alpn_protocols = offer;
-        let failed = connect(Arc::new(other), &server.rpc()).unwrap_err();
-        assert!(matches!(failed, Failed::Hello(TlsError::UnknownProtocol)));
-    }
-
+    // Who offers one protocol is not served by the other's door.
+    let failed = connect(stranger.clone(), server.door()).unwrap_err();
+    assert!(matches!(
+        failed,
+        Failed::Server(rustls::Error::NoApplicationProtocol)
+    ));
     let mut bare = (*stranger).clone();
-    bare.alpn_protocols = vec![b"swarmer-rpc/1".to_vec()];
-    let failed = connect(Arc::new(bare), &server.rpc()).unwrap_err();
-    assert!(
-        matches!(
-            failed,
-            Failed::Server(rustls::Error::NoCertificatesPresented)
-        ),
-        "{failed:?}"
-    );
+    bare.alpn_protocols = vec![ALPN_RPC.to_vec()];
+    let failed = connect(Arc::new(bare), server.door()).unwrap_err();
+    assert!(matches!(
+        failed,
+        Failed::Server(rustls::Error::NoCertificatesPresented)
+    ));
 }
 
 #[test]
-fn a_node_without_a_certificate_answers_joins_and_rpc_once_it_has_one() {
+fn a_node_that_believes_no_ca_has_no_door_but_the_join() {
     let time = Time::new();
-    let ca = ca(CLUSTER, time.now());
-    let caller = Node::new(&ca, 2, Role::Server, &time);
-    let blank = Node {
-        key: NodeKey::generate().unwrap(),
-        store: CertStore::empty(),
-        time: time.clone(),
-    };
-    let door = blank.rpc();
-    connect(tls::join_client_config(&time.clock()).unwrap(), &door).expect("joins are answered");
-    let failed = connect(caller.calls(Expect::Server), &door).unwrap_err();
-    assert!(matches!(failed, Failed::Hello(TlsError::NotJoined)));
-
-    blank.renew(&ca, 1, Role::Server);
-    connect(caller.calls(Expect::Server), &door).expect("the same door, now with a certificate");
+    let blank = Node::blank(&time);
+    let refused = Some(PkiError::Tls(TlsError::NotJoined));
+    let store = || blank.store.clone();
+    assert_eq!(tls::rpc_server_config(store()).err(), refused);
+    assert_eq!(tls::https_server_config(store()).err(), refused);
+    assert_eq!(tls::rpc_client_config(store()).err(), refused);
+    assert_eq!(tls::https_client_config(store()).err(), refused);
+    assert_eq!(blank.store.check(), Err(Refused::NoTrust));
+    connect(join_client_config().unwrap(), blank.join_door()).expect("joins are answered");
 }
 
 #[test]
@@ -161,12 +148,12 @@ fn a_renewed_certificate_is_used_by_doors_and_clients_that_are_open() {
     let ca = ca(CLUSTER, time.now());
     let server = Node::new(&ca, 1, Role::Server, &time);
     let worker = Node::new(&ca, 2, Role::Worker, &time);
-    let (door, calls) = (server.rpc(), worker.calls(Expect::Server));
+    let (door, calls) = (server.door(), worker.calls());
     time.pass(71 * HOUR);
     server.renew(&ca, 1, Role::Server);
     worker.renew(&ca, 2, Role::Worker);
     time.pass(2 * HOUR);
-    connect(calls, &door).expect("the first certificates have expired, the second have not");
+    connect(calls, door).expect("the first certificates have expired, the second have not");
 }
 
 #[test]
@@ -180,11 +167,8 @@ fn t5_an_expired_certificate_is_named_as_such_on_either_side() {
         not_after: at(START + 72 * HOUR),
         now: time.now(),
     };
-    assert_eq!(
-        server.store.get().unwrap().check(time.now()),
-        Err(expired.clone())
-    );
-    let failed = connect(worker.calls(Expect::Server), &server.rpc()).unwrap_err();
+    assert_eq!(server.store.check(), Err(expired.clone()));
+    let failed = connect(worker.calls(), server.door()).unwrap_err();
     let refused = failed.refused_by_client();
     assert_eq!(refused, expired);
     assert_eq!(
@@ -193,10 +177,10 @@ fn t5_an_expired_certificate_is_named_as_such_on_either_side() {
     );
 
     server.renew(&ca, 1, Role::Server);
-    let failed = connect(worker.calls(Expect::Server), &server.rpc()).unwrap_err();
+    let failed = connect(worker.calls(), server.door()).unwrap_err();
     assert_eq!(failed.refused_by_server(), expired);
     worker.renew(&ca, 2, Role::Worker);
-    connect(worker.calls(Expect::Server), &server.rpc()).expect("it comes back by itself");
+    connect(worker.calls(), server.door()).expect("it comes back by itself");
 }
 
 #[test]
@@ -205,16 +189,16 @@ fn a_clock_that_is_a_day_behind_still_works_and_one_further_back_is_named() {
     let ca = ca(CLUSTER, time.now());
     let server = Node::new(&ca, 1, Role::Server, &time);
     let worker = Node::new(&ca, 2, Role::Worker, &time);
+    let csr = Csr::new(&worker.key, "web").unwrap();
+    let cert = sign(&ca, &csr, 2, Role::Worker, time.now());
     let late = Time::new();
     late.0.store(START - 23 * HOUR, Ordering::Relaxed);
-    let calls = rpc_client(worker.store.clone(), Expect::Server, &late);
-    connect(calls, &server.rpc()).expect("certificates begin a day back");
+    let slow = worker.at_time(&ca, &cert, &late);
+    connect(slow.calls(), server.door()).expect("certificates begin a day back");
 
     late.0.store(0, Ordering::Relaxed);
-    let calls = rpc_client(worker.store.clone(), Expect::Server, &late);
-    let refused = connect(calls, &server.rpc())
-        .unwrap_err()
-        .refused_by_client();
+    let failed = connect(slow.calls(), server.door()).unwrap_err();
+    let refused = failed.refused_by_client();
     let begins = at(START - 24 * HOUR);
     assert_eq!(
         refused,
@@ -240,7 +224,7 @@ fn a_certificate_of_another_cluster_or_of_a_forged_ca_is_refused_by_its_own_reas
     let lost = Node::new(&other, 3, Role::Server, &time);
     let impostor = Node::new(&forged, 4, Role::Server, &time);
 
-    let refused = connect(member.calls(Expect::Server), &lost.rpc()).unwrap_err();
+    let refused = connect(member.calls(), lost.door()).unwrap_err();
     assert_eq!(
         refused.refused_by_client(),
         Refused::OtherCluster {
@@ -248,7 +232,7 @@ fn a_certificate_of_another_cluster_or_of_a_forged_ca_is_refused_by_its_own_reas
             theirs: OTHER_CLUSTER
         }
     );
-    let refused = connect(member.calls(Expect::Server), &impostor.rpc()).unwrap_err();
+    let refused = connect(member.calls(), impostor.door()).unwrap_err();
     assert_eq!(refused.refused_by_client(), Refused::OtherCa);
 
     // As callers, with clients that do not mind whom they call.
@@ -262,9 +246,9 @@ fn a_certificate_of_another_cluster_or_of_a_forged_ca_is_refused_by_its_own_reas
         ),
         (&impostor, Refused::OtherCa),
     ] {
-        let mut calls = (*caller.calls(Expect::Server)).clone();
+        let mut calls = (*caller.calls()).clone();
         calls.dangerous().set_certificate_verifier(Arc::new(Anyone));
-        let failed = connect(Arc::new(calls), &server.rpc()).unwrap_err();
+        let failed = connect(Arc::new(calls), server.door()).unwrap_err();
         assert_eq!(failed.refused_by_server(), wanted);
     }
 }
@@ -275,39 +259,22 @@ fn t6_an_operators_certificate_opens_nothing_on_the_rpc_port() {
     let ca = ca(CLUSTER, time.now());
     let server = Node::new(&ca, 1, Role::Server, &time);
     let person = Node::new(&ca, 9, Role::Operator, &time);
-    let failed = connect(person.calls(Expect::Server), &server.rpc()).unwrap_err();
+    let failed = connect(person.calls(), server.door()).unwrap_err();
     let found = Role::Operator;
     assert_eq!(failed.refused_by_server(), Refused::WrongRole { found });
 }
 
 #[test]
-fn a_caller_gets_the_node_that_it_called_and_a_worker_is_no_server() {
+fn neither_a_worker_nor_an_operator_is_taken_for_a_server() {
     let time = Time::new();
     let ca = ca(CLUSTER, time.now());
     let server = Node::new(&ca, 1, Role::Server, &time);
     let worker = Node::new(&ca, 2, Role::Worker, &time);
-    let wanted = NodeId::from_u128(3);
-    let failed = connect(worker.calls(Expect::Node(wanted)), &server.rpc()).unwrap_err();
-    let found = NodeId::from_u128(1);
-    assert_eq!(
-        failed.refused_by_client(),
-        Refused::WrongNode { found, wanted }
-    );
-    connect(worker.calls(Expect::Node(found)), &server.rpc()).expect("this is the one");
-
-    let failed = connect(server.calls(Expect::Server), &worker.rpc()).unwrap_err();
+    let person = Node::new(&ca, 9, Role::Operator, &time);
+    let failed = connect(server.calls(), worker.door()).unwrap_err();
     let found = Role::Worker;
     assert_eq!(failed.refused_by_client(), Refused::WrongRole { found });
-    connect(server.calls(Expect::AnyNode), &worker.rpc()).expect("any node will do");
-}
-
-#[test]
-fn an_operators_certificate_cannot_stand_behind_a_door() {
-    let time = Time::new();
-    let ca = ca(CLUSTER, time.now());
-    let person = Node::new(&ca, 9, Role::Operator, &time);
-    let worker = Node::new(&ca, 2, Role::Worker, &time);
-    let failed = connect(worker.calls(Expect::AnyNode), &person.rpc()).unwrap_err();
+    let failed = connect(worker.calls(), person.door()).unwrap_err();
     assert!(matches!(failed.refused_by_client(), Refused::Invalid(_)));
 }
 
@@ -318,22 +285,14 @@ fn who_shows_anothers_certificate_without_its_key_is_refused_even_by_a_joiner() 
     let server = Node::new(&ca, 1, Role::Server, &time);
     let worker = Node::new(&ca, 2, Role::Worker, &time);
     // Certificates are no secret; the thief's key is his own.
-    let door = tls::https_server_config(server.store.clone(), Asked::Anyone, &time.clock());
-    let (client, _) = connect_plain(
-        tls::https_client_config(worker.trust(), None, &time.clock()).unwrap(),
-        door.unwrap(),
-    )
-    .unwrap();
+    let (client, _) = connect(worker.calls(), server.door()).unwrap();
     let seen = client.peer_certificates().unwrap().to_vec();
     let own = NodeKey::generate().unwrap().rustls();
     let own = tls::provider().key_provider.load_private_key(own).unwrap();
     let stolen = CertifiedKey::new(seen, own);
     for (calls, alpn) in [
-        (worker.calls(Expect::Server), b"swarmer-rpc/1".as_slice()),
-        (
-            tls::join_client_config(&time.clock()).unwrap(),
-            b"swarmer-join/1",
-        ),
+        (worker.calls(), ALPN_RPC),
+        (join_client_config().unwrap(), ALPN_JOIN),
     ] {
         let thief = ServerConfig::builder_with_provider(tls::provider())
             .with_protocol_versions(&[&TLS13])
@@ -341,7 +300,7 @@ fn who_shows_anothers_certificate_without_its_key_is_refused_even_by_a_joiner() 
             .with_no_client_auth();
         let mut thief = thief.with_cert_resolver(Arc::new(SingleCertAndKey::from(stolen.clone())));
         thief.alpn_protocols = vec![alpn.to_vec()];
-        let failed = connect_plain(calls, Arc::new(thief)).unwrap_err();
+        let failed = connect(calls, Arc::new(thief)).unwrap_err();
         assert_eq!(failed.refused_by_client(), Refused::NotItsKey);
     }
 }

@@ -1,0 +1,246 @@
+//! What a member does for Docker: its registry, its Swarm, and the files that the engine reads.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::AgentError;
+use super::member::Joined;
+use crate::cluster::me::Me;
+use crate::cluster::papers::Papers;
+use crate::config::{Config, SwarmMode};
+use crate::decide::swarm::JoinOffer;
+use crate::docker::{Advertise, LocalEngine, trust};
+use crate::loops::registry::{self as registry_loop, RegistryLoop};
+use crate::loops::registry_front::{RouteLoop, StoreGate};
+use crate::loops::swarm::{self, FromState, JoinInfo, JoinInfoError, SwarmLoop};
+use crate::model::{Member, Role};
+use crate::pki::{CertStore, PeerIdentity, Validity, tls};
+use crate::registry::{Admission, Credential, Front, Settings, Storage};
+use crate::store::report::Report;
+use crate::store::{Answer, Question, Store, StoreError};
+use crate::task::{Shutdown, Tasks, clock};
+
+/// Docker's own port for Swarm management.
+const SWARM_PORT: u16 = 2377;
+/// The agent's hidden subcommand that a child process starts under.
+pub(crate) const SUPERVISE: &str = "supervise";
+
+/// Starts the registry's loops and its front.
+pub(super) fn registry(
+    joined: &Joined,
+    listener: TcpListener,
+    certificates: &Arc<CertStore>,
+    lease: watch::Receiver<bool>,
+    report: &Arc<Report>,
+    tasks: &Tasks,
+) -> Result<(), AgentError> {
+    let (me, shutdown) = (&joined.me, tasks.shutdown());
+    let parts = registry_loop::Parts {
+        me: me.id,
+        boot: me.boot,
+        name: me.name.clone(),
+        role: me.role,
+        address: me.address,
+        port: me.ports.registry,
+        store: Arc::clone(&joined.store),
+        settings: settings(&joined.config, me, &joined.disk.path("registry-run"))?,
+        lease: lease.clone(),
+    };
+    let (host, serving, status) = RegistryLoop::new(parts);
+    tell(tasks, report, "registry", status);
+    tasks.critical("registry", host.run(shutdown));
+
+    let (stack, dc) = (me.stack.clone(), me.dc.clone());
+    let name_of = Arc::new(move |member: &Member| {
+        ServerName::try_from(format!("{}.node.{dc}.{stack}", member.name)).ok()
+    });
+    let store = || Arc::clone(&joined.store);
+    let (route, routes) = RouteLoop::new(me.id, me.boot, store(), serving, lease, name_of);
+    tasks.critical("registry route", route.run(shutdown));
+    let gate = StoreGate::new(me.id, me.boot, store(), authorizer(joined));
+    let front = Front::new(
+        tls::https_server_config(Arc::clone(certificates))?,
+        tls::https_client_config(Arc::clone(certificates))?,
+        gate,
+        routes,
+    );
+    tasks.critical("registry front", front.run(listener, shutdown.clone()));
+    Ok(())
+}
+
+fn settings(config: &Config, me: &Me, run_dir: &Path) -> Result<Option<Settings>, AgentError> {
+    if me.role != Role::Server {
+        return Ok(None);
+    }
+    let storage = Storage::from_config(&config.registry.storage, super::run::resolve)?;
+    let program = std::env::current_exe()
+        .map(OsString::from)
+        .unwrap_or_else(|_| "swarmer".into());
+    Ok(Some(Settings {
+        command: config.registry.command.clone(),
+        storage,
+        log_level: "warn".into(),
+        run_dir: run_dir.to_owned(),
+        launcher: vec![program, SUPERVISE.into()],
+    }))
+}
+
+/// Members and operators by their certificate, people by a token.
+fn authorizer(joined: &Joined) -> crate::loops::registry_front::Authorizer {
+    let (store, acts) = (Arc::clone(&joined.store), Arc::clone(&joined.acts));
+    let (cluster, role) = (joined.papers.cluster, joined.me.role);
+    Arc::new(move |credential| match credential {
+        Credential::Certificate(der) => {
+            let Ok(identity) = PeerIdentity::from_der(&CertificateDer::from(der)) else {
+                return Admission::Refused;
+            };
+            let state = store.state();
+            let known = identity.role == Role::Operator
+                || state
+                    .member(identity.node)
+                    .is_some_and(|member| member.key == identity.key);
+            if identity.cluster == cluster && known {
+                Admission::Granted(identity.role)
+            } else {
+                Admission::Refused
+            }
+        }
+        Credential::Token(_) if role == Role::Worker => Admission::AskHost,
+        Credential::Token(text) => acts
+            .role_of_token(text)
+            .map_or(Admission::Refused, Admission::Granted),
+    })
+}
+
+/// Starts the Swarm's loop.
+pub(super) fn swarm(joined: &Joined, report: &Arc<Report>, tasks: &Tasks) {
+    let docker = &joined.config.docker;
+    if !docker.enabled || docker.swarm == SwarmMode::Off {
+        report.set("swarm", "off");
+        return;
+    }
+    let me = &joined.me;
+    let store = Arc::clone(&joined.store);
+    let join_info: Arc<dyn JoinInfo> = match me.role {
+        Role::Server => Arc::new(FromState { store, me: me.id }),
+        _ => Arc::new(FromServer { store }),
+    };
+    let (looper, status) = SwarmLoop::new(swarm::Parts {
+        me: me.id,
+        role: me.role,
+        advertise: Advertise {
+            address: me.address,
+            port: SWARM_PORT,
+        },
+        store: Arc::clone(&joined.store),
+        engine: Arc::new(LocalEngine::new(&docker.socket)),
+        join_info,
+        memory: Arc::new(joined.disk.clone()),
+    });
+    tell(tasks, report, "swarm", status);
+    tasks.critical("swarm", looper.run(tasks.shutdown()));
+}
+
+/// A worker asks a server.
+struct FromServer {
+    store: Arc<Store>,
+}
+
+impl JoinInfo for FromServer {
+    fn offer(&self) -> BoxFuture<'_, Result<Option<JoinOffer>, JoinInfoError>> {
+        async {
+            match self.store.leader()?.ask(Question::SwarmJoin).await? {
+                Answer::SwarmJoin(offer) => Ok(offer),
+                _ => Err(StoreError::Unknown("an answer of another kind".into()).into()),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// What is done whenever a certificate comes into use: the engine's files, the report.
+pub(super) fn on_certificate(
+    joined: &Joined,
+    report: &Arc<Report>,
+) -> Box<dyn Fn(&Papers) + Send + Sync> {
+    let (me, report) = (Arc::clone(&joined.me), Arc::clone(report));
+    let docker = joined.config.docker.enabled;
+    Box::new(move |papers| {
+        if let Ok(validity) = Validity::of_pem(&papers.certificate) {
+            let left = validity
+                .not_after
+                .duration_since(std::time::SystemTime::UNIX_EPOCH);
+            report.set(
+                "certificate_expires",
+                left.unwrap_or_default().as_secs().to_string(),
+            );
+        }
+        if !docker {
+            return;
+        }
+        let port = me.ports.registry;
+        let names = [
+            format!("registry.service.{}.{}:{port}", me.dc, me.stack),
+            format!("registry.service.{}:{port}", me.stack),
+            format!("registry.service.{}:{port}", me.dc),
+        ];
+        let key = me.key.pem();
+        let credentials = trust::Credentials {
+            ca: &papers.ca,
+            certificate: &papers.certificate,
+            key: &key,
+        };
+        if let Err(error) = trust::write(Path::new(trust::CERTS), &names, &credentials) {
+            tracing::warn!(%error, "Docker will not trust the cluster's registry");
+        }
+    })
+}
+
+/// Whether the lease is certainly held, from until when it is.
+pub(super) fn lease_flag(
+    mut held: watch::Receiver<Option<Instant>>,
+    tasks: &Tasks,
+) -> watch::Receiver<bool> {
+    let (flag, flags) = watch::channel(false);
+    let shutdown: Shutdown = tasks.shutdown().clone();
+    tasks.spawn("lease flag", async move {
+        loop {
+            let until = *held.borrow_and_update();
+            let left = until.and_then(|at| at.checked_duration_since(clock::now()));
+            let left = left.filter(|left| !left.is_zero());
+            flag.send_if_modified(|now| std::mem::replace(now, left.is_some()) != left.is_some());
+            tokio::select! {
+                () = shutdown.begun() => return,
+                changed = held.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(left.unwrap_or(Duration::from_secs(1))) => {}
+            }
+        }
+    });
+    flags
+}
+
+/// Keeps one line of the report up to date.
+fn tell<T>(tasks: &Tasks, report: &Arc<Report>, key: &'static str, mut status: watch::Receiver<T>)
+where
+    T: std::fmt::Display + Send + Sync + 'static,
+{
+    let (report, shutdown) = (Arc::clone(report), tasks.shutdown().clone());
+    tasks.spawn(format!("{key} report"), async move {
+        loop {
+            let text = status.borrow_and_update().to_string();
+            report.set(key, text);
+            tokio::select! {
+                () = shutdown.begun() => return,
+                changed = status.changed() => if changed.is_err() { return },
+            }
+        }
+    });
+}

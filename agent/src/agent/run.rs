@@ -1,0 +1,434 @@
+//! The agent from start to end, in order.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::member::{self, Doors, Joined};
+use super::operations::Acts;
+use super::{AgentError, address, resolv};
+use crate::cluster::door::Door;
+use crate::cluster::me::Me;
+use crate::cluster::nursery::{Nursery, NurseryError};
+use crate::cluster::papers::{self, Papers};
+use crate::cluster::{authority, worker_join};
+use crate::config::{Config, JoinSource, Recursors, Secret, SecretError, SecretSource};
+use crate::decide::lease::Timing;
+use crate::discover::{Source, Sources};
+use crate::disk::DataDir;
+use crate::dns::{Dns, DnsConfig, DnsStats};
+use crate::http::{self, Api, Identity, Operations, Parts};
+use crate::model::{BootId, Name, NodeRow, Ports, Role};
+use crate::pki::{NodeKey, Token, Validity, random, tls};
+use crate::rpc;
+use crate::store::{LocalServices, Store};
+use crate::task::{Shutdown, Tasks, clock};
+
+/// The socket on which root is an operator.
+const SOCKET: &str = "swarmer.sock";
+const PRIVATE: u32 = 0o600;
+/// Everything that runs gets this long to finish.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// Runs the agent until a signal, a leave, or the failure of a critical part.
+pub async fn run(config: Config) -> Result<(), AgentError> {
+    config
+        .warnings
+        .iter()
+        .for_each(|warning| tracing::warn!("{warning}"));
+    let token = token(&config)?;
+    let address = address::wait_for(&config.admin_network).await?;
+    let disk = DataDir::open(config.data_dir.clone())?;
+    let me = Arc::new(me(&config, &disk, address)?);
+    tracing::info!(
+        node = %me.name, id = %me.id, role = %me.role, %address, stack = %me.stack, dc = %me.dc,
+        version = env!("CARGO_PKG_VERSION"), "starting"
+    );
+
+    // Every port before anything is announced.
+    let bound = bind(&config, &me).await?;
+    let shutdown = Shutdown::new();
+    let tasks = Tasks::new(shutdown.clone());
+    let store = Store::new(me.role == Role::Server);
+    let dns_stats = Arc::new(DnsStats::default());
+    let dns = Dns::bind(
+        dns_config(&config, &me, &disk)?,
+        Arc::clone(&store),
+        Arc::clone(&dns_stats),
+    )?;
+    tasks.critical("dns", dns.serve(shutdown.clone()));
+    stop_on_signals(&tasks)?;
+    let local = LocalServices::open(node_row(&me), Some(disk.clone()))?;
+    let acts = Acts::new(Arc::clone(&store));
+    let api = api(&me, &store, &local, &acts, dns_stats);
+    for listener in bound.http {
+        tasks.critical(
+            "http",
+            http::serve_plain(listener, Arc::clone(&api), shutdown.clone()),
+        );
+    }
+    let socket = disk.path(SOCKET);
+    let socket = http::bind_unix(&socket).map_err(|source| AgentError::Socket {
+        path: socket.display().to_string(),
+        source,
+    })?;
+    tasks.critical(
+        "socket",
+        http::serve_unix(socket, Arc::clone(&api), shutdown.clone()),
+    );
+
+    // Who we are to others, from the first connection on.
+    let door = Arc::new(Door::default());
+    let certificates = tls::CertStore::empty();
+    let pick = member::pick_config(&me, &certificates)?;
+    let serving = rpc::serve(
+        bound.rpc,
+        pick,
+        Arc::clone(&door) as Arc<dyn rpc::Handler>,
+        shutdown.clone(),
+    );
+    tasks.critical("rpc", serving);
+
+    let sources = sources(&config);
+    let entered = tokio::select! {
+        entered = enter(&me, &disk, &token, &sources, &door, &shutdown) => entered,
+        failure = tasks.first_failure() => Err(failure.into()),
+    };
+    let result = match entered {
+        Ok(Some(papers)) => {
+            let (https, registry) = (bound.https, bound.registry);
+            let doors = Doors {
+                door,
+                certificates,
+                https,
+                registry,
+            };
+            let joined = Joined {
+                config,
+                me,
+                disk,
+                token,
+                sources,
+                papers,
+                store,
+                local,
+                acts,
+                api,
+            };
+            member::run(joined, doors, &tasks).await
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    shutdown.begin();
+    for late in tasks.drain(DRAIN).await {
+        tracing::warn!(task = late, "did not stop in time");
+    }
+    tracing::info!("stopped");
+    result
+}
+
+/// Already a member, or made one: by founding, joining, or signing its own expired certificate.
+async fn enter(
+    me: &Arc<Me>,
+    disk: &DataDir,
+    token: &Token,
+    sources: &Sources,
+    door: &Door,
+    shutdown: &Shutdown,
+) -> Result<Option<Papers>, AgentError> {
+    if let Some(mut papers) = papers::load(disk)? {
+        if papers.place != (me.stack.clone(), me.dc.clone()) {
+            return Err(AgentError::OtherCluster {
+                folder: disk.root().display().to_string(),
+                found: format!("{}.{}", papers.place.1, papers.place.0),
+                wanted: format!("{}.{}", me.dc, me.stack),
+            });
+        }
+        let fine = Validity::of_pem(&papers.certificate)?.holds(clock::wall());
+        if fine {
+            return Ok(Some(papers));
+        }
+        tracing::warn!("this node's certificate has expired while it was off; getting a new one");
+        papers.certificate = match &papers.server {
+            Some(server) => authority::sign_own(me, papers.cluster, server, clock::wall())?,
+            None => match worker_join::join(me, token, sources, shutdown).await? {
+                Some(anew) => anew.certificate,
+                None => return Ok(None),
+            },
+        };
+        papers::keep(disk, &papers)?;
+        return Ok(Some(papers));
+    }
+    if me.role == Role::Worker {
+        let papers = worker_join::join(me, token, sources, shutdown).await?;
+        if let Some(papers) = &papers {
+            papers::keep(disk, papers)?;
+        }
+        return Ok(papers);
+    }
+    let nursery = Nursery::open(Arc::clone(me), disk.clone(), token.clone())?;
+    door.set_host(Arc::clone(&nursery) as Arc<_>);
+    match nursery.run(sources, shutdown).await {
+        Ok(papers) => Ok(Some(papers)),
+        Err(NurseryError::Stopped) => Ok(None),
+        Err(NurseryError::Reborn(cluster)) => {
+            papers::forget(disk)?;
+            Err(NurseryError::Reborn(cluster).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn node_row(me: &Me) -> NodeRow {
+    NodeRow {
+        id: me.id,
+        name: me.name.to_string(),
+        address: me.address.to_string(),
+        tagged_addresses: BTreeMap::from([
+            ("lan".to_owned(), me.address.to_string()),
+            (
+                if me.address.is_ipv4() {
+                    "lan_ipv4"
+                } else {
+                    "lan_ipv6"
+                }
+                .to_owned(),
+                me.address.to_string(),
+            ),
+        ]),
+        meta: me.meta.clone(),
+        owner: Some(me.id),
+        create_index: 0,
+        modify_index: 0,
+    }
+}
+
+fn api(
+    me: &Me,
+    store: &Arc<Store>,
+    local: &Arc<LocalServices>,
+    acts: &Arc<Acts>,
+    dns: Arc<DnsStats>,
+) -> Arc<Api> {
+    Api::new(Parts {
+        identity: Identity {
+            id: me.id,
+            name: me.name.clone(),
+            role: me.role,
+            address: me.address,
+            ports: me.ports,
+            stack: me.stack.clone(),
+            dc: me.dc.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        store: Arc::clone(store),
+        local: Arc::clone(local),
+        operations: Arc::clone(acts) as Arc<dyn Operations>,
+        metrics: vec![Box::new(move |text| dns.append(text))],
+    })
+}
+
+fn token(config: &Config) -> Result<Token, AgentError> {
+    let secret = resolve(&config.token)?;
+    let token: Token = secret.expose().parse()?;
+    if token.role() != config.role {
+        return Err(AgentError::TokenRole {
+            found: token.role(),
+            role: config.role,
+        });
+    }
+    Ok(token)
+}
+
+/// A secret from where the config says that it is.
+pub(super) fn resolve(source: &SecretSource) -> Result<Secret, SecretError> {
+    source.resolve(
+        |name| std::env::var(name).ok(),
+        |path| std::fs::read_to_string(path).map_err(|error| error.to_string()),
+    )
+}
+
+fn me(config: &Config, disk: &DataDir, address: IpAddr) -> Result<Me, AgentError> {
+    let key = match disk.read(papers::NODE_KEY)? {
+        Some(der) => NodeKey::from_der(&der)?,
+        None => {
+            let key = NodeKey::generate()?;
+            disk.write_atomic(papers::NODE_KEY, key.der(), PRIVATE)?;
+            key
+        }
+    };
+    let name = match &config.name {
+        Some(name) => name.clone(),
+        None => host_name()?,
+    };
+    let timing = config.timing.clone();
+    Ok(Me {
+        id: disk.node_id(),
+        boot: BootId(random::word()),
+        key,
+        name,
+        role: config.role,
+        stack: config.stack.clone(),
+        dc: config.dc.clone(),
+        expect: config.expect,
+        address,
+        ports: Ports {
+            rpc: config.listen.rpc,
+            http: config.listen.http,
+            https: config.listen.https,
+            dns: config.dns.port,
+            registry: config.listen.registry,
+        },
+        meta: config.meta.clone(),
+        timing: Timing {
+            lease: timing.lease,
+            session_grace: timing.session_grace,
+            grace: timing.grace,
+            reap: timing.reap,
+        },
+        certificate: timing.certificate,
+    })
+}
+
+/// The host's name up to its first dot.
+fn host_name() -> Result<Name, AgentError> {
+    let uname = rustix::system::uname();
+    let whole = uname.nodename().to_string_lossy().into_owned();
+    let label = whole.split('.').next().unwrap_or_default();
+    Ok(Name::new(label)?)
+}
+
+fn sources(config: &Config) -> Sources {
+    let list = config.join.iter().filter_map(|source| match source {
+        JoinSource::Address(address) => Some(Source::Address(*address)),
+        JoinSource::Dns { host, port } => Some(Source::Dns {
+            host: host.clone(),
+            port: *port,
+        }),
+        // Refused by the config's reader: this version knows no provider.
+        JoinSource::Provider { .. } => None,
+    });
+    Sources::new(list.collect())
+}
+
+/// The listeners of this node.
+struct Bound {
+    rpc: TcpListener,
+    http: Vec<TcpListener>,
+    https: TcpListener,
+    registry: Option<TcpListener>,
+}
+
+async fn bind(config: &Config, me: &Me) -> Result<Bound, AgentError> {
+    let listen = async |what: &'static str, ip: IpAddr, port: u16| {
+        let address = SocketAddr::new(ip, port);
+        TcpListener::bind(address)
+            .await
+            .map_err(|source| AgentError::Bind {
+                address,
+                what,
+                source,
+            })
+    };
+    let mut http = Vec::new();
+    // Plain HTTP stays on the host: loopback, or the admin address where that is one.
+    let plain = if me.address.is_loopback() {
+        me.address
+    } else {
+        Ipv4Addr::LOCALHOST.into()
+    };
+    http.push(listen("HTTP", plain, me.ports.http).await?);
+    if config.docker.enabled && !me.address.is_loopback() {
+        for bridge in address::docker_bridges() {
+            http.push(listen("HTTP on Docker's bridge", bridge.ip.into(), me.ports.http).await?);
+        }
+    }
+    let registry = if config.registry.enabled {
+        Some(listen("the registry", me.address, me.ports.registry).await?)
+    } else {
+        None
+    };
+    Ok(Bound {
+        rpc: listen("RPC", me.address, me.ports.rpc).await?,
+        https: listen("HTTPS", me.address, me.ports.https).await?,
+        http,
+        registry,
+    })
+}
+
+fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, AgentError> {
+    let loopback: IpAddr = Ipv4Addr::LOCALHOST.into();
+    let mut listen = vec![me.address];
+    if !me.address.is_loopback() {
+        listen.push(loopback);
+    }
+    let bridges = address::docker_bridges();
+    let later: Vec<IpAddr> = if config.docker.enabled && !me.address.is_loopback() {
+        bridges.iter().map(|bridge| bridge.ip.into()).collect()
+    } else {
+        Vec::new()
+    };
+    let own: Vec<IpAddr> = listen.iter().chain(&later).copied().collect();
+    let recursors = match &config.dns.recursors {
+        Recursors::Auto => resolv::upstreams(disk, &own)?,
+        Recursors::List(list) => list.clone(),
+    };
+    Ok(DnsConfig {
+        dc: me.dc.clone(),
+        stack: me.stack.clone(),
+        listen,
+        listen_later: later,
+        port: me.ports.dns,
+        recursors,
+        recurse_for: recurse_for(me.address, &bridges),
+        ttl: 0,
+    })
+}
+
+/// Whose queries are passed on: the admin network's, loopback's, Docker's.
+fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr]) -> Vec<IpNet> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let admin = interfaces
+        .iter()
+        .filter_map(|interface| match &interface.addr {
+            if_addrs::IfAddr::V4(v4) if IpAddr::V4(v4.ip) == address => {
+                Some((v4.ip.into(), v4.prefixlen))
+            }
+            if_addrs::IfAddr::V6(v6) if IpAddr::V6(v6.ip) == address => {
+                Some((v6.ip.into(), v6.prefixlen))
+            }
+            _ => None,
+        });
+    let docker = bridges
+        .iter()
+        .map(|bridge| (IpAddr::V4(bridge.ip), bridge.prefixlen));
+    let loopback = [
+        (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
+        (IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),
+    ];
+    let nets = admin.chain(docker).chain(loopback);
+    nets.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok())
+        .map(|net| net.trunc())
+        .collect()
+}
+
+fn stop_on_signals(tasks: &Tasks) -> Result<(), AgentError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signals)?;
+    let shutdown = tasks.shutdown().clone();
+    tasks.spawn("signals", async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("told to stop"),
+            _ = interrupt.recv() => tracing::info!("interrupted"),
+            () = shutdown.begun() => {}
+        }
+        shutdown.begin();
+    });
+    Ok(())
+}

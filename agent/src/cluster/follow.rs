@@ -1,0 +1,170 @@
+//! Following: a worker's copy of the public part of the state, over one stream from any server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::messages::{Followed, Open};
+use super::path::Path;
+use super::peers::Peers;
+use crate::model::{MemberStatus, NodeId, Role, Topic};
+use crate::rpc::{FrameStream, RpcError};
+use crate::state::State;
+use crate::store::Store;
+use crate::task::{Backoff, Shutdown};
+
+/// A sign of life, when nothing changes.
+const STILL: Duration = Duration::from_millis(500);
+/// A stream that is silent for longer is dead.
+const SILENCE: Duration = Duration::from_secs(2);
+/// A snapshot travels in parts of this size.
+const PART: usize = 1024 * 1024;
+
+fn public_topics() -> Vec<Topic> {
+    vec![
+        Topic::Nodes,
+        Topic::Services,
+        Topic::Checks,
+        Topic::Members,
+        Topic::Duties,
+    ]
+}
+
+/// The server's side: sends everything, then what changes.
+pub async fn serve(store: &Store, mut stream: FrameStream) -> Result<(), RpcError> {
+    let watch = store.watch(public_topics());
+    let (mut sent, index) = store.state_at();
+    let whole = postcard::to_stdvec(&sent.public()).unwrap_or_default();
+    let parts = whole.chunks(PART).count().max(1);
+    for (at, part) in whole.chunks(PART).enumerate() {
+        let last = at + 1 == parts;
+        send(
+            &mut stream,
+            &Followed::Snapshot {
+                index,
+                part: part.to_vec(),
+                last,
+            },
+        )
+        .await?;
+    }
+    drop(whole);
+    loop {
+        tokio::select! {
+            () = watch.changed() => {}
+            () = tokio::time::sleep(STILL) => {}
+            gone = stream.source.next() => return gone.map(|_| ()),
+        }
+        let (now, index) = store.state_at();
+        let rows = State::delta(&sent, &now);
+        let item = if rows.is_empty() {
+            let contact = store.contact();
+            let age = u64::try_from(contact.age.as_millis()).unwrap_or(u64::MAX);
+            Followed::Still {
+                index,
+                leader: contact.leader,
+                age,
+            }
+        } else {
+            Followed::Delta { index, rows }
+        };
+        sent = now;
+        send(&mut stream, &item).await?;
+    }
+}
+
+async fn send(stream: &mut FrameStream, item: &Followed) -> Result<(), RpcError> {
+    stream
+        .sink
+        .send(postcard::to_stdvec(item).unwrap_or_default())
+        .await
+}
+
+/// The worker's side.
+pub struct Follower {
+    /// The worker's copy.
+    pub store: Arc<Store>,
+    /// The way to servers; learns from the stream where they are.
+    pub path: Arc<Path>,
+    /// Connections.
+    pub peers: Arc<Peers>,
+}
+
+impl Follower {
+    /// Follows one server after another until `shutdown` begins. The copy goes on answering while
+    /// there is none.
+    pub async fn run(self, shutdown: Shutdown) {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        while !shutdown.is_begun() {
+            if let Some((node, address)) = self.path.candidates().first().copied() {
+                let followed = async {
+                    let stream = self.peers.stream_at(node, address, &Open::Follow).await;
+                    let stream = stream.map_err(|error| error.to_string())?;
+                    self.follow(node, stream, &mut backoff).await
+                };
+                tokio::select! {
+                    () = shutdown.begun() => return,
+                    ended = followed => if let Err(error) = ended {
+                        tracing::debug!(server = %address, error, "the follow stream ended");
+                    },
+                }
+                self.path.avoid(node);
+            }
+            tokio::select! {
+                () = shutdown.begun() => {}
+                () = tokio::time::sleep(backoff.next_delay()) => {}
+            }
+        }
+    }
+
+    async fn follow(
+        &self,
+        server: NodeId,
+        mut stream: FrameStream,
+        backoff: &mut Backoff,
+    ) -> Result<(), String> {
+        let mut whole = Vec::new();
+        let mut state = State::default();
+        loop {
+            let item = tokio::time::timeout(SILENCE, stream.source.next()).await;
+            let item = item
+                .map_err(|_| "silent for too long")?
+                .map_err(|e| e.to_string())?;
+            match postcard::from_bytes(&item).map_err(|error| error.to_string())? {
+                Followed::Snapshot { part, last, index } => {
+                    whole.extend_from_slice(&part);
+                    if last {
+                        state = postcard::from_bytes(&whole).map_err(|error| error.to_string())?;
+                        whole = Vec::new();
+                        self.store.replace(state.clone(), index);
+                        self.learn_servers(&state);
+                        backoff.reset();
+                    }
+                }
+                Followed::Delta { index, rows } => {
+                    let mut changed = Vec::new();
+                    state.follow(rows, &mut changed);
+                    self.store.publish(state.clone(), index, &changed);
+                    if changed.contains(&Topic::Members) {
+                        self.learn_servers(&state);
+                    }
+                    self.path
+                        .heard_server(server, self.path.known_leader(), Duration::ZERO);
+                }
+                Followed::Still { index, leader, age } => {
+                    self.store.advance(index);
+                    self.path
+                        .heard_server(server, leader, Duration::from_millis(age));
+                }
+            }
+        }
+    }
+
+    fn learn_servers(&self, state: &State) {
+        let servers = state
+            .members()
+            .filter(|member| member.role == Role::Server && member.status != MemberStatus::Leaving)
+            .map(|member| (member.id, member.rpc()))
+            .collect();
+        self.path.learn(servers);
+    }
+}

@@ -1,0 +1,241 @@
+//! A node's own lease: one stream to the leader, through any server.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::leases::LeaseKeeper;
+use super::messages::{LeaseItem, LeaseNews, LeaseWord, Open};
+use super::path::Path;
+use super::peers::Peers;
+use crate::model::{BootId, NodeId};
+use crate::rpc::FrameStream;
+use crate::store::report::Report;
+use crate::task::{Backoff, Shutdown, clock};
+
+/// Renewals a lease.
+const RENEWALS: u32 = 3;
+
+/// Keeps this node's lease.
+pub struct LeaseClient {
+    /// This node.
+    pub me: NodeId,
+    /// This process.
+    pub boot: BootId,
+    /// How long a lease lasts.
+    pub lease: Duration,
+    /// The way to servers.
+    pub path: Arc<Path>,
+    /// Connections.
+    pub peers: Arc<Peers>,
+    /// On a server: its keeper, for when it leads itself.
+    pub keeper: Option<Arc<LeaseKeeper>>,
+    /// What the node says of itself.
+    pub report: Arc<Report>,
+    /// Until when the lease is certainly held.
+    pub held: watch::Sender<Option<Instant>>,
+}
+
+/// Why a stream is over.
+enum Over {
+    Stop,
+    Another,
+    Twin(BootId),
+}
+
+impl LeaseClient {
+    /// Runs until `shutdown` begins; then says that the agent restarts, unless it left.
+    pub async fn run(self, shutdown: Shutdown) {
+        let mut backoff = Backoff::new(Duration::from_millis(20), self.lease / 2);
+        let mut number = 0;
+        while !shutdown.is_begun() {
+            number += 1;
+            let over = match self.next_server(number) {
+                Via::Myself(keeper) => self.local(&keeper, number, &shutdown, &mut backoff).await,
+                Via::Server(node, address) => {
+                    self.remote((node, address), number, &shutdown, &mut backoff)
+                        .await
+                }
+                Via::Nobody => Over::Another,
+            };
+            match over {
+                Over::Stop => return,
+                Over::Another => {}
+                Over::Twin(boot) => tracing::error!(
+                    other = %boot,
+                    "another process holds the lease with this node's key: is its data directory in \
+                     use elsewhere? waiting for it to go"
+                ),
+            }
+            tokio::select! {
+                () = shutdown.begun() => {}
+                () = tokio::time::sleep(backoff.next_delay()) => {}
+            }
+        }
+    }
+
+    fn next_server(&self, number: u64) -> Via {
+        if let Some(keeper) = &self.keeper {
+            let view = keeper.raft.view();
+            return match view.leader {
+                Some(leader) if leader == self.me => Via::Myself(Arc::clone(keeper)),
+                Some(leader) => self.through(leader, number),
+                None => Via::Nobody,
+            };
+        }
+        self.path
+            .candidates()
+            .first()
+            .map_or(Via::Nobody, |(node, at)| Via::Server(*node, *at))
+    }
+
+    /// A server goes to the leader itself; if that fails, every other time through another.
+    fn through(&self, leader: NodeId, number: u64) -> Via {
+        let Some(keeper) = &self.keeper else {
+            return Via::Nobody;
+        };
+        let view = keeper.raft.view();
+        let others: Vec<NodeId> = view
+            .voters
+            .iter()
+            .copied()
+            .filter(|id| *id != self.me && *id != leader)
+            .collect();
+        let detour = number.is_multiple_of(4) && !others.is_empty();
+        let target = if detour {
+            let at = usize::try_from(number / 4).unwrap_or(0) % others.len();
+            others.get(at).copied().unwrap_or(leader)
+        } else {
+            leader
+        };
+        let address = keeper
+            .store
+            .state()
+            .member(target)
+            .map(|member| member.rpc());
+        let address = address.or_else(|| keeper.raft.peer_address(target));
+        address.map_or(Via::Nobody, |address| Via::Server(target, address))
+    }
+
+    async fn local(
+        &self,
+        keeper: &LeaseKeeper,
+        number: u64,
+        shutdown: &Shutdown,
+        backoff: &mut Backoff,
+    ) -> Over {
+        let mut sent = 0;
+        while keeper.raft.is_leader() {
+            let begun = clock::now();
+            let (report, version) = self.report.since(sent);
+            let (node, boot) = (self.me, self.boot);
+            let word = keeper
+                .take(
+                    self.me,
+                    LeaseNews::Renew {
+                        node,
+                        boot,
+                        number,
+                        report,
+                    },
+                )
+                .await;
+            match word {
+                Some(LeaseWord::Renewed) => {
+                    sent = version;
+                    backoff.reset();
+                    self.held.send_replace(Some(begun + self.lease));
+                }
+                Some(LeaseWord::Twin(boot)) => return Over::Twin(boot),
+                Some(LeaseWord::Ending) => {}
+                Some(LeaseWord::Outdated | LeaseWord::TryAnother) | None => return Over::Another,
+            }
+            tokio::select! {
+                () = shutdown.begun() => {
+                    keeper.take(self.me, LeaseNews::Restarting { node }).await;
+                    return Over::Stop;
+                }
+                () = tokio::time::sleep(self.lease / RENEWALS) => {}
+            }
+        }
+        Over::Another
+    }
+
+    async fn remote(
+        &self,
+        server: (NodeId, SocketAddr),
+        number: u64,
+        shutdown: &Shutdown,
+        backoff: &mut Backoff,
+    ) -> Over {
+        let open = Open::Lease(self.boot, number);
+        let mut stream = match self.peers.stream_at(server.0, server.1, &open).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(server = %server.1, %error, "no lease stream");
+                self.path.avoid(server.0);
+                return Over::Another;
+            }
+        };
+        let mut sent = 0;
+        loop {
+            let begun = clock::now();
+            let (report, version) = self.report.since(sent);
+            match tokio::time::timeout(self.lease, renew(&mut stream, report)).await {
+                Ok(Some(LeaseWord::Renewed)) => {
+                    sent = version;
+                    backoff.reset();
+                    self.held.send_replace(Some(begun + self.lease));
+                }
+                Ok(Some(LeaseWord::Ending)) => {}
+                Ok(Some(LeaseWord::Twin(boot))) => return Over::Twin(boot),
+                Ok(Some(LeaseWord::Outdated | LeaseWord::TryAnother) | None) | Err(_) => {
+                    self.path.avoid(server.0);
+                    return Over::Another;
+                }
+            }
+            if self.leader_moved(server.0) {
+                return Over::Another;
+            }
+            tokio::select! {
+                () = shutdown.begun() => {
+                    let restarting = postcard::to_stdvec(&LeaseItem::Restarting).unwrap_or_default();
+                    let told = async {
+                        stream.sink.send(restarting).await.ok()?;
+                        stream.source.next().await.ok()
+                    };
+                    let _ = tokio::time::timeout(self.lease, told).await;
+                    return Over::Stop;
+                }
+                () = tokio::time::sleep(self.lease / RENEWALS) => {}
+            }
+        }
+    }
+
+    /// Servers hold their stream at the leader.
+    fn leader_moved(&self, at: NodeId) -> bool {
+        self.keeper
+            .as_ref()
+            .and_then(|keeper| keeper.raft.view().leader)
+            .is_some_and(|leader| leader != at)
+    }
+}
+
+enum Via {
+    Myself(Arc<LeaseKeeper>),
+    Server(NodeId, SocketAddr),
+    Nobody,
+}
+
+async fn renew(
+    stream: &mut FrameStream,
+    report: Option<BTreeMap<String, String>>,
+) -> Option<LeaseWord> {
+    let item = postcard::to_stdvec(&LeaseItem::Renew(report)).ok()?;
+    stream.sink.send(item).await.ok()?;
+    let word = stream.source.next().await.ok()?;
+    postcard::from_bytes(&word).ok()
+}

@@ -1,0 +1,160 @@
+//! Leases over the wire: the server's side of a node's stream, and the news to the leader.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::messages::{Call, CallReply, LeaseItem, LeaseNews, LeaseWord};
+use super::path::Path;
+use crate::decide::lease::{Renewal, StreamId};
+use crate::model::{BootId, NodeId};
+use crate::rpc::{FrameStream, RpcError};
+use crate::store::Store;
+use crate::store::memory::LeaderMemory;
+use crate::store::raft::Raft;
+use crate::task::clock;
+
+/// Between two tries to tell the leader.
+const PAUSE: Duration = Duration::from_millis(30);
+
+/// A server's part in keeping leases.
+pub struct LeaseKeeper {
+    /// This server.
+    pub me: NodeId,
+    /// Its copy of the state.
+    pub store: Arc<Store>,
+    /// Its raft.
+    pub raft: Raft,
+    /// What it knows as the leader.
+    pub memory: Arc<LeaderMemory>,
+    /// The way to the leader.
+    pub path: Arc<Path>,
+    /// How long a lease lasts.
+    pub lease: Duration,
+}
+
+/// Whose stream it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Renewer {
+    /// The node.
+    pub node: NodeId,
+    /// Its process.
+    pub boot: BootId,
+    /// Its count of streams.
+    pub number: u64,
+}
+
+impl LeaseKeeper {
+    /// Serves one node's stream until it ends. However it ends, the leader hears of it.
+    pub async fn serve(&self, who: Renewer, mut stream: FrameStream) {
+        let served = self.renewals(who, &mut stream).await;
+        let Renewer { node, boot, number } = who;
+        tracing::debug!(%node, number, ended = ?served.err().map(|e| e.to_string()), "a lease stream ended");
+        self.tell(LeaseNews::Closed { node, boot, number }).await;
+    }
+
+    async fn renewals(&self, who: Renewer, stream: &mut FrameStream) -> Result<(), RpcError> {
+        let Renewer { node, boot, number } = who;
+        loop {
+            let item = stream.source.next().await?;
+            let word = match postcard::from_bytes(&item) {
+                Ok(LeaseItem::Renew(report)) => {
+                    self.tell(LeaseNews::Renew {
+                        node,
+                        boot,
+                        number,
+                        report,
+                    })
+                    .await
+                }
+                Ok(LeaseItem::Restarting) => self.tell(LeaseNews::Restarting { node }).await,
+                Err(_) => LeaseWord::TryAnother,
+            };
+            let over = matches!(
+                word,
+                LeaseWord::TryAnother | LeaseWord::Outdated | LeaseWord::Twin(_)
+            );
+            let bytes = postcard::to_stdvec(&word).unwrap_or_default();
+            stream.sink.send(bytes).await?;
+            if over {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells the leader, for one lease at most; then the node had better try another server.
+    pub async fn tell(&self, news: LeaseNews) -> LeaseWord {
+        let deadline = clock::now() + self.lease;
+        loop {
+            let left = deadline.saturating_duration_since(clock::now());
+            let told = async {
+                if self.raft.is_leader() {
+                    return self.take(self.me, news.clone()).await;
+                }
+                match self
+                    .path
+                    .call_leader(&Call::Lease(news.clone()), left)
+                    .await
+                {
+                    Some(CallReply::Lease(word)) => Some(word),
+                    _ => None,
+                }
+            };
+            match tokio::time::timeout(left, told).await {
+                Ok(Some(word)) => return word,
+                Ok(None) if left > PAUSE => tokio::time::sleep(PAUSE).await,
+                Ok(None) | Err(_) => return LeaseWord::TryAnother,
+            }
+        }
+    }
+
+    /// The leader's part. `None`: this server does not lead, by a quorum's word.
+    pub async fn take(&self, via: NodeId, news: LeaseNews) -> Option<LeaseWord> {
+        match news {
+            LeaseNews::Renew {
+                node,
+                boot,
+                number,
+                report,
+            } => {
+                let stream = StreamId { boot, number, via };
+                self.renew(node, stream, report).await
+            }
+            LeaseNews::Closed { node, boot, number } => {
+                self.memory.closed(node, StreamId { boot, number, via });
+                Some(LeaseWord::Renewed)
+            }
+            LeaseNews::Restarting { node } => {
+                self.memory.restarting(node);
+                Some(LeaseWord::Renewed)
+            }
+        }
+    }
+
+    async fn renew(
+        &self,
+        node: NodeId,
+        stream: StreamId,
+        report: Option<BTreeMap<String, String>>,
+    ) -> Option<LeaseWord> {
+        let state = self.store.state();
+        let Some(member) = state.member(node) else {
+            return Some(LeaseWord::TryAnother);
+        };
+        let renewal = self.memory.renew(node, stream, self.lease, report);
+        let settled =
+            member.status == crate::model::MemberStatus::Alive && member.boot == Some(stream.boot);
+        match renewal {
+            Renewal::Taken => {
+                if !settled {
+                    self.memory.bell.notify_one();
+                }
+                self.raft.read_index().await.ok()?;
+                Some(LeaseWord::Renewed)
+            }
+            Renewal::Ending => Some(LeaseWord::Ending),
+            Renewal::Outdated => Some(LeaseWord::Outdated),
+            Renewal::Twin(boot) => Some(LeaseWord::Twin(boot)),
+        }
+    }
+}

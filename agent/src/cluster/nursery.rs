@@ -1,0 +1,525 @@
+//! A blank server's life, until it is a member: it announces itself, promises, founds or joins.
+//! What it decides is in `decide::bootstrap`; here it is carried out, durably.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
+use tokio::sync::Notify;
+
+use super::founding::{self, FoundingError};
+use super::join_client::{JoinChannel, JoinError};
+use super::join_door::{Host, Joiner};
+use super::join_messages::{Founding, JoinReply};
+use super::me::Me;
+use super::papers::{self, Papers, Record, ServerPapers};
+use crate::decide::bootstrap::{Announcement, Bid, Sight, Standing, Step, View, plan};
+use crate::discover::Sources;
+use crate::disk::{DataDir, DiskError};
+use crate::model::{ClusterId, Member, NodeId, Role, TokenId};
+use crate::pki::{Csr, JoinKey, ProofKey, Token};
+use crate::task::{Backoff, Shutdown, clock};
+
+/// Rounds come fast at first, since servers that start together should form at once.
+const EAGER: Duration = Duration::from_millis(40);
+const CALM: Duration = Duration::from_secs(1);
+/// The same reason to wait is logged again after this long.
+const REMIND: Duration = Duration::from_secs(10);
+
+/// Why a blank server gives up. All else is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum NurseryError {
+    /// Its disk.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Keys and certificates.
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
+    /// It gave up a bootstrap that went on without it: the process starts again with a new id.
+    #[error(
+        "bootstrap {0} went on without this node, which had given it up; it starts again as a new node"
+    )]
+    Reborn(ClusterId),
+    /// The agent stops.
+    #[error("stopped before the node was a member")]
+    Stopped,
+}
+
+/// What a blank server is; shared by its loop and its door.
+pub struct Nursery {
+    me: Arc<Me>,
+    disk: DataDir,
+    token: Token,
+    csr: Csr,
+    inner: Mutex<Inner>,
+    /// Rung when someone told something new.
+    bell: Notify,
+}
+
+struct Inner {
+    record: Record,
+    known: BTreeSet<SocketAddr>,
+    /// Others' announcements as they came in at the door, by their RPC address.
+    callers: BTreeMap<NodeId, (Announcement, Instant)>,
+    papers: Option<Papers>,
+    /// The last sign of life of the bid, or its beginning.
+    alive: Instant,
+}
+
+impl Nursery {
+    /// Takes up where the disk says that this server was.
+    pub fn open(me: Arc<Me>, disk: DataDir, token: Token) -> Result<Arc<Self>, NurseryError> {
+        let record = papers::load_record(&disk)?;
+        let csr = Csr::new(&me.key, me.name.as_str()).map_err(FoundingError::Pki)?;
+        let inner = Inner {
+            record,
+            known: BTreeSet::new(),
+            callers: BTreeMap::new(),
+            papers: None,
+            alive: clock::now(),
+        };
+        Ok(Arc::new(Self {
+            me,
+            disk,
+            token,
+            csr,
+            inner: Mutex::new(inner),
+            bell: Notify::new(),
+        }))
+    }
+
+    /// Runs until this server is a member.
+    pub async fn run(
+        &self,
+        sources: &Sources,
+        shutdown: &Shutdown,
+    ) -> Result<Papers, NurseryError> {
+        let mut channels = BTreeMap::new();
+        let mut pace = Backoff::new(EAGER, CALM);
+        let mut said = Said::default();
+        loop {
+            if let Some(papers) = self.lock().papers.take() {
+                return Ok(papers);
+            }
+            let seen = self.ask_all(sources, &mut channels).await;
+            let step = self.decide(&seen);
+            match self.act(step, &seen, &mut channels, &mut said).await? {
+                Outcome::Member(papers) => return Ok(*papers),
+                Outcome::Progress => pace.reset(),
+                Outcome::Waiting => {}
+            }
+            tokio::select! {
+                () = shutdown.begun() => return Err(NurseryError::Stopped),
+                () = self.bell.notified() => {}
+                () = tokio::time::sleep(pace.next_delay()) => {}
+            }
+        }
+    }
+
+    /// What this server says of itself now.
+    fn announcement(&self) -> Announcement {
+        let inner = self.lock();
+        Announcement {
+            node: self.me.id,
+            name: self.me.name.to_string(),
+            role: self.me.role,
+            expect: self.me.expect,
+            standing: inner.record.standing.clone(),
+            renounced: inner.record.renounced.clone(),
+            known: inner.known.clone(),
+            member: self.me.member(),
+            csr: self.csr.der().to_vec(),
+        }
+    }
+
+    async fn ask_all(
+        &self,
+        sources: &Sources,
+        channels: &mut BTreeMap<SocketAddr, JoinChannel>,
+    ) -> BTreeMap<SocketAddr, Sight> {
+        let mut addresses = sources.addresses().await;
+        addresses.remove(&self.me.rpc());
+        self.lock().known.clone_from(&addresses);
+        channels.retain(|_, channel| !channel.is_closed());
+        let asked = addresses.iter().map(|address| {
+            let channel = channels.remove(address);
+            async move { (*address, self.ask(*address, channel).await) }
+        });
+        let mut seen = BTreeMap::new();
+        for (address, answer) in join_all(asked).await {
+            match answer {
+                Ok((channel, said)) => {
+                    channels.insert(address, channel);
+                    seen.insert(address, Sight::Somebody(said));
+                }
+                Err(error) => {
+                    tracing::debug!(%address, %error, "asked in vain");
+                    seen.insert(address, Sight::Nobody);
+                }
+            }
+        }
+        seen
+    }
+
+    async fn ask(
+        &self,
+        address: SocketAddr,
+        channel: Option<JoinChannel>,
+    ) -> Result<(JoinChannel, Announcement), JoinError> {
+        let channel = match channel {
+            Some(channel) => channel,
+            None => {
+                JoinChannel::open(address, &self.token, &self.csr, self.me.name.as_str()).await?
+            }
+        };
+        let (said, papers) = channel.announce(self.announcement(), None).await?;
+        if let Some(papers) = papers {
+            let _ = self.accept_papers(papers);
+        }
+        self.note_life(&said);
+        Ok((channel, said))
+    }
+
+    fn decide(&self, seen: &BTreeMap<SocketAddr, Sight>) -> Step {
+        let me = self.announcement();
+        let mut seen = seen.clone();
+        // Those who found us count as well as those whom we found.
+        let inner = self.lock();
+        let fresh = inner
+            .callers
+            .values()
+            .filter(|(_, at)| at.elapsed() < CALM * 3);
+        for (said, _) in fresh {
+            seen.entry(said.member.rpc())
+                .or_insert_with(|| Sight::Somebody(said.clone()));
+        }
+        let quiet = inner.alive.elapsed();
+        drop(inner);
+        plan(&View {
+            me: &me,
+            own: self.me.rpc(),
+            seen: &seen,
+            quiet,
+            accepted: false,
+        })
+    }
+
+    async fn act(
+        &self,
+        step: Step,
+        seen: &BTreeMap<SocketAddr, Sight>,
+        channels: &mut BTreeMap<SocketAddr, JoinChannel>,
+        said: &mut Said,
+    ) -> Result<Outcome, NurseryError> {
+        match step {
+            Step::Wait(why) => {
+                said.say(&why);
+                return Ok(Outcome::Waiting);
+            }
+            Step::Propose(members) => {
+                let bid = founding::propose(&self.me, members);
+                tracing::info!(cluster = %bid.cluster, members = ?bid.members, "proposing a cluster");
+                if let Err(why) = self.promise_to(&bid) {
+                    said.say(&why);
+                    return Ok(Outcome::Waiting);
+                }
+                self.collect(&bid, channels).await;
+            }
+            Step::Ask(_) => {
+                if let Standing::Promised(bid) = self.lock().record.standing.clone() {
+                    self.collect(&bid, channels).await;
+                }
+            }
+            Step::Found => return self.found(seen, channels).await,
+            Step::Renounce(cluster) => {
+                tracing::warn!(%cluster, "giving a bootstrap up that made no progress");
+                self.change(|record| {
+                    if record.standing != Standing::Member(cluster) {
+                        record.renounced.insert(cluster);
+                    }
+                })?;
+            }
+            Step::Release(cluster) => {
+                tracing::info!(%cluster, "a bootstrap has ended without a cluster");
+                self.change(|record| {
+                    if record.standing != Standing::Member(cluster) {
+                        record.renounced.insert(cluster);
+                        record.standing = Standing::Blank;
+                    }
+                })?;
+            }
+            Step::Reborn(cluster) => return Err(NurseryError::Reborn(cluster)),
+            Step::Join(cluster, address) => {
+                let Some(channel) = channels.get(&address) else {
+                    return Ok(Outcome::Waiting);
+                };
+                match channel.join(self.me.member()).await {
+                    Ok(papers) => {
+                        self.keep(&papers)?;
+                        tracing::info!(%cluster, through = %address, "joined");
+                        return Ok(Outcome::Member(Box::new(papers)));
+                    }
+                    Err(error) => said.say(&error.to_string()),
+                }
+                return Ok(Outcome::Waiting);
+            }
+        }
+        Ok(Outcome::Progress)
+    }
+
+    /// Asks all members of the bid for their promises.
+    async fn collect(&self, bid: &Bid, channels: &BTreeMap<SocketAddr, JoinChannel>) {
+        let asked = channels.iter().map(|(address, channel)| async move {
+            if let Err(error) = channel.promise(bid.clone()).await {
+                tracing::debug!(%address, %error, "no promise");
+            }
+        });
+        join_all(asked).await;
+        self.bell.notify_one();
+    }
+
+    /// All have promised: makes the cluster's papers, keeps its own, hands the others theirs.
+    async fn found(
+        &self,
+        seen: &BTreeMap<SocketAddr, Sight>,
+        channels: &BTreeMap<SocketAddr, JoinChannel>,
+    ) -> Result<Outcome, NurseryError> {
+        let Standing::Promised(bid) = self.lock().record.standing.clone() else {
+            return Ok(Outcome::Waiting);
+        };
+        let mine = self.announcement();
+        let mut founders = BTreeMap::from([(self.me.id, mine.clone())]);
+        let mut addresses = BTreeMap::new();
+        for (address, sight) in seen {
+            if let Sight::Somebody(said) = sight
+                && bid.members.contains(&said.node)
+            {
+                founders.insert(said.node, said.clone());
+                addresses.insert(said.node, *address);
+            }
+        }
+        if founders.len() < bid.members.len() {
+            return Ok(Outcome::Waiting);
+        }
+        let founded = founding::found(&self.me, &self.token, bid.cluster, founders, clock::wall())?;
+        let own = founded.papers_of(self.me.id, &self.me, clock::wall())?;
+        // Ours first: once anyone has papers, this server can hand out the rest at any time.
+        let papers = into_papers(self.me.id, own);
+        self.keep(&papers)?;
+        tracing::info!(cluster = %bid.cluster, "founded a cluster");
+        let announcement = self.announcement();
+        let handed = addresses.iter().filter_map(|(node, address)| {
+            let channel = channels.get(address)?;
+            let theirs = founded.papers_of(*node, &self.me, clock::wall()).ok()?;
+            let announcement = announcement.clone();
+            Some(async move {
+                if let Err(error) = channel.announce(announcement, Some(theirs)).await {
+                    tracing::info!(%node, %error, "could not hand over a founder's papers; it will ask");
+                }
+            })
+        });
+        join_all(handed).await;
+        Ok(Outcome::Member(Box::new(papers)))
+    }
+
+    /// Promises this server to `bid`, unless it has promised or become something else. The check
+    /// and the promise are one step: two proposers may ask at the same time.
+    fn promise_to(&self, bid: &Bid) -> Result<(), String> {
+        let mut inner = self.lock();
+        if inner.record.renounced.contains(&bid.cluster) {
+            return Err(format!(
+                "this server gave bootstrap {} up for ever",
+                bid.cluster
+            ));
+        }
+        match &inner.record.standing {
+            Standing::Blank => {}
+            Standing::Promised(present) if present == bid => return Ok(()),
+            Standing::Promised(present) => {
+                return Err(format!(
+                    "this server is promised to bootstrap {}",
+                    present.cluster
+                ));
+            }
+            Standing::Member(cluster) => {
+                return Err(format!("this server is a member of {cluster}"));
+            }
+        }
+        inner.alive = clock::now();
+        self.change_locked(&mut inner, |record| {
+            record.standing = Standing::Promised(bid.clone())
+        })
+        .map_err(|error| error.to_string())
+    }
+
+    /// Takes a founder's papers, if this server is promised to that bootstrap and has not given
+    /// it up meanwhile.
+    fn accept_papers(&self, founding: Founding) -> Result<(), String> {
+        let cluster = founding.genesis.cluster;
+        let mut inner = self.lock();
+        match &inner.record.standing {
+            Standing::Promised(bid)
+                if bid.cluster == cluster && !inner.record.renounced.contains(&cluster) => {}
+            Standing::Member(member) if *member == cluster => return Ok(()),
+            _ => return Err(format!("this server has no promise to {cluster}")),
+        }
+        let papers = into_papers(self.me.id, founding);
+        self.keep_locked(&mut inner, &papers)
+            .map_err(|error| error.to_string())?;
+        inner.papers = Some(papers);
+        drop(inner);
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    fn keep(&self, papers: &Papers) -> Result<(), DiskError> {
+        self.keep_locked(&mut self.lock(), papers)
+    }
+
+    fn keep_locked(&self, inner: &mut Inner, papers: &Papers) -> Result<(), DiskError> {
+        papers::keep(&self.disk, papers)?;
+        self.change_locked(inner, |record| {
+            record.standing = Standing::Member(papers.cluster)
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Record)) -> Result<(), DiskError> {
+        self.change_locked(&mut self.lock(), change)
+    }
+
+    /// Durable before anyone can hear of it.
+    fn change_locked(
+        &self,
+        inner: &mut Inner,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<(), DiskError> {
+        let mut record = inner.record.clone();
+        change(&mut record);
+        papers::keep_record(&self.disk, &record)?;
+        inner.record = record;
+        Ok(())
+    }
+
+    fn note_life(&self, said: &Announcement) {
+        let mut inner = self.lock();
+        let Standing::Promised(bid) = &inner.record.standing else {
+            return;
+        };
+        let theirs = match &said.standing {
+            Standing::Promised(theirs) => {
+                said.node == bid.proposer
+                    && theirs.cluster == bid.cluster
+                    && bid.proposer != self.me.id
+            }
+            Standing::Member(cluster) => *cluster == bid.cluster,
+            Standing::Blank => false,
+        };
+        if theirs {
+            inner.alive = clock::now();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Outcome {
+    Member(Box<Papers>),
+    Progress,
+    Waiting,
+}
+
+fn into_papers(node: NodeId, founding: Founding) -> Papers {
+    let genesis = founding.genesis;
+    Papers {
+        node,
+        place: (genesis.stack.clone(), genesis.dc.clone()),
+        cluster: genesis.cluster,
+        certificate: founding.certificate,
+        ca: genesis.ca.cert_pem.clone(),
+        servers: genesis
+            .founders
+            .iter()
+            .map(|member| (member.id, member.rpc()))
+            .collect(),
+        server: Some(ServerPapers {
+            data_key: founding.data_key,
+            authority: genesis.ca.clone(),
+            genesis: Some(genesis),
+        }),
+    }
+}
+
+/// Says a reason to wait when it changes, and now and then.
+#[derive(Default)]
+pub(super) struct Said {
+    last: Option<(String, Instant)>,
+}
+
+impl Said {
+    pub(super) fn say(&mut self, why: &str) {
+        let repeated = self
+            .last
+            .as_ref()
+            .is_some_and(|(text, at)| text == why && at.elapsed() < REMIND);
+        if !repeated {
+            tracing::info!("waiting: {why}");
+            self.last = Some((why.to_owned(), clock::now()));
+        }
+    }
+}
+
+impl Host for Nursery {
+    fn proof_key(&self, token: TokenId, role: Role) -> Result<ProofKey, String> {
+        founding::own_proof_key(&self.token, token, role)
+    }
+
+    fn join_key(&self) -> Result<JoinKey, String> {
+        self.token
+            .join_key()
+            .ok_or_else(|| "this server has no server token".to_owned())
+    }
+
+    fn announce(
+        &self,
+        theirs: Announcement,
+        founding: Option<Founding>,
+        _joiner: &Joiner,
+    ) -> Result<(Announcement, Option<Founding>), String> {
+        self.note_life(&theirs);
+        if let Some(papers) = founding {
+            self.accept_papers(papers)?;
+        }
+        let new = {
+            let mut inner = self.lock();
+            let before = inner
+                .callers
+                .insert(theirs.node, (theirs.clone(), clock::now()));
+            before.is_none_or(|(said, _)| said != theirs)
+        };
+        if new {
+            self.bell.notify_one();
+        }
+        Ok((self.announcement(), None))
+    }
+
+    fn promise(&self, bid: Bid) -> Result<(), String> {
+        if !bid.members.contains(&self.me.id) {
+            return Err(format!("bid {} is not about this server", bid.cluster));
+        }
+        self.promise_to(&bid)
+    }
+
+    fn admit(
+        &self,
+        _joiner: Joiner,
+        _member: Option<Member>,
+    ) -> BoxFuture<'static, Result<JoinReply, String>> {
+        let name = self.me.name.clone();
+        async move { Err(format!("{name} is not in a cluster yet; try again")) }.boxed()
+    }
+}

@@ -1,0 +1,104 @@
+//! What a node keeps of its cluster, and of its way there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decide::bootstrap::Standing;
+use crate::disk::{DataDir, DiskError};
+use crate::model::{CaRow, ClusterId, Genesis, Name, NodeId};
+
+/// The node's private key, PKCS#8 DER.
+pub const NODE_KEY: &str = "node.key";
+const RAFT: &str = "raft";
+const PAPERS: &str = "papers.json";
+const RECORD: &str = "bootstrap.json";
+const VERSION: u32 = 1;
+
+/// A member's papers. A server's hold secrets; the file is for the agent's eyes only.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Papers {
+    /// Whose they are: a folder may become another node's.
+    pub node: NodeId,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The stack and the data center, to be held against the config.
+    pub place: (Name, Name),
+    /// This node's certificate, PEM.
+    pub certificate: String,
+    /// The CA's certificate, PEM.
+    pub ca: String,
+    /// Where servers were, when last heard of: hints.
+    pub servers: BTreeMap<NodeId, SocketAddr>,
+    /// A server's share.
+    pub server: Option<ServerPapers>,
+}
+
+/// What only servers keep: enough to sign, for itself and others, without anyone's help.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ServerPapers {
+    /// The key under which the CA is sealed.
+    pub data_key: [u8; 32],
+    /// The sealed CA.
+    pub authority: CaRow,
+    /// A founder's: what the cluster begins with.
+    pub genesis: Option<Genesis>,
+}
+
+impl std::fmt::Debug for Papers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Papers")
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far a blank server has come, durably.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Whose it is.
+    pub node: NodeId,
+    /// What it has become.
+    pub standing: Standing,
+    /// Bootstraps that it gave up and refuses for ever.
+    pub renounced: BTreeSet<ClusterId>,
+}
+
+/// The papers on disk; `None`: this node was never a member.
+pub fn load(disk: &DataDir) -> Result<Option<Papers>, DiskError> {
+    let papers: Option<Papers> = disk.read_versioned(PAPERS, VERSION)?;
+    Ok(papers.filter(|papers| papers.node == disk.node_id()))
+}
+
+/// Keeps papers, durably.
+pub fn keep(disk: &DataDir, papers: &Papers) -> Result<(), DiskError> {
+    disk.write_versioned(PAPERS, VERSION, papers)
+}
+
+/// The record on disk.
+pub fn load_record(disk: &DataDir) -> Result<Record, DiskError> {
+    let record: Option<Record> = disk.read_versioned(RECORD, VERSION)?;
+    let node = disk.node_id();
+    let record = record.filter(|record| record.node == node);
+    Ok(record.unwrap_or_else(|| Record {
+        node,
+        ..Record::default()
+    }))
+}
+
+/// Keeps the record, durably.
+pub fn keep_record(disk: &DataDir, record: &Record) -> Result<(), DiskError> {
+    disk.write_versioned(RECORD, VERSION, record)
+}
+
+/// The raft folder of this node.
+#[must_use]
+pub fn raft_folder(node: NodeId) -> String {
+    format!("{RAFT}/{node}")
+}
+
+/// Gives the node up: it left its cluster, or gave up a bootstrap that went on without it.
+pub fn forget(disk: &DataDir) -> Result<(), DiskError> {
+    disk.forget_node(&[PAPERS, RECORD, RAFT, NODE_KEY])
+}

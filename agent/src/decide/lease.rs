@@ -1,0 +1,286 @@
+//! Who holds a lease, in the leader's eyes (rules L1 to L4 and R7 of `docs/architecture.md`).
+//!
+//! Times are spans since any fixed moment of the leader's monotonic clock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::model::{BootId, LeaseEvent, Member, MemberStatus, NodeId};
+
+/// A node that says that it restarts keeps its lease for this long (L2).
+pub const RESTART: Duration = Duration::from_secs(10);
+/// This many losses within [`FLAPPING`] make a node prove itself for one stable grace (L2).
+const LOSSES: usize = 3;
+const FLAPPING: Duration = Duration::from_secs(60);
+
+/// The three speeds, and the reaper's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Silent for longer: out of DNS and health.
+    pub lease: Duration,
+    /// Silent for longer: sessions on `serfHealth` fall.
+    pub session_grace: Duration,
+    /// Silent for longer: failed.
+    pub grace: Duration,
+    /// Failed for longer than this since the last sign: reaped.
+    pub reap: Duration,
+}
+
+/// One stream of one node, as its lease sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamId {
+    /// The process.
+    pub boot: BootId,
+    /// Its count of streams.
+    pub number: u64,
+    /// The server that holds the connection.
+    pub via: NodeId,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    stream: Option<StreamId>,
+    heard: Duration,
+    closed: bool,
+    hold_until: Option<Duration>,
+    ending: bool,
+    silent_told: bool,
+    losses: VecDeque<Duration>,
+    held_since: Option<Duration>,
+}
+
+/// The leader's table of leases.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    entries: BTreeMap<NodeId, Entry>,
+    last_tick: Option<Duration>,
+}
+
+/// A second process with the same key (T7), or a renewal of a lease whose end is proposed (R7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// Taken.
+    Taken,
+    /// The end of this lease is proposed; ask again when it is applied.
+    Ending,
+    /// An older stream of the same process: it is over.
+    Outdated,
+    /// Another process with this key holds the lease.
+    Twin(BootId),
+}
+
+impl Table {
+    /// A new leader's table (L4): everyone starts afresh, but the deposed leader, who was last
+    /// heard at the time given.
+    pub fn restart<'a>(
+        &mut self,
+        now: Duration,
+        members: impl Iterator<Item = &'a Member>,
+        deposed: Option<(NodeId, Duration)>,
+    ) {
+        self.last_tick = None;
+        self.entries = members
+            .map(|member| {
+                let heard = match deposed {
+                    Some((node, heard)) if node == member.id => heard,
+                    _ => now,
+                };
+                let lapsed = member.status != MemberStatus::Alive;
+                (
+                    member.id,
+                    Entry {
+                        closed: lapsed,
+                        ..Entry::at(heard)
+                    },
+                )
+            })
+            .collect();
+    }
+
+    /// A stream begins or a renewal comes.
+    pub fn heard(
+        &mut self,
+        node: NodeId,
+        stream: StreamId,
+        now: Duration,
+        lease: Duration,
+    ) -> Renewal {
+        let entry = self.entries.entry(node).or_insert_with(|| Entry {
+            closed: true,
+            ..Entry::at(now)
+        });
+        if entry.ending {
+            return Renewal::Ending;
+        }
+        if let Some(present) = entry.stream {
+            if present.boot != stream.boot {
+                let live = !entry.closed
+                    && entry.hold_until.is_none()
+                    && now.saturating_sub(entry.heard) <= lease;
+                if live {
+                    return Renewal::Twin(present.boot);
+                }
+            } else if stream.number < present.number {
+                return Renewal::Outdated;
+            }
+        }
+        entry.stream = Some(stream);
+        entry.heard = now;
+        entry.closed = false;
+        entry.hold_until = None;
+        entry.silent_told = false;
+        Renewal::Taken
+    }
+
+    /// A stream's connection closed. Counts only for the newest stream, from the server that
+    /// held it (L3).
+    pub fn closed(&mut self, node: NodeId, stream: StreamId) {
+        if let Some(entry) = self.entries.get_mut(&node)
+            && entry.stream == Some(stream)
+        {
+            entry.closed = true;
+        }
+    }
+
+    /// The node says that its agent restarts (L2).
+    pub fn restarting(&mut self, node: NodeId, now: Duration) {
+        if let Some(entry) = self.entries.get_mut(&node) {
+            entry.hold_until = Some(now + RESTART);
+        }
+    }
+
+    /// How long ago each node was heard, and its stream.
+    pub fn ages(&self, now: Duration) -> impl Iterator<Item = (NodeId, Duration)> + '_ {
+        self.entries
+            .iter()
+            .map(move |(node, entry)| (*node, now.saturating_sub(entry.heard)))
+    }
+
+    /// Compares what the state says of the members with what was heard. The caller proposes the
+    /// events, and tells by [`Self::settle`] when the state has caught up.
+    pub fn plan<'a>(
+        &mut self,
+        now: Duration,
+        timing: &Timing,
+        members: impl Iterator<Item = &'a Member>,
+    ) -> Vec<(NodeId, BootId, LeaseEvent)> {
+        self.forgive_own_lateness(now, timing);
+        let mut events = Vec::new();
+        for member in members {
+            let entry = self.entries.entry(member.id).or_insert_with(|| Entry {
+                closed: true,
+                ..Entry::at(now)
+            });
+            if let Some(event) = entry.next_event(now, timing, member) {
+                let boot = match (event, entry.stream) {
+                    (LeaseEvent::Held, Some(stream)) => stream.boot,
+                    _ => member.boot.unwrap_or_default(),
+                };
+                events.push((member.id, boot, event));
+            }
+        }
+        events
+    }
+
+    /// The outcome of a proposed event is known (applied or not): renewals are taken again.
+    pub fn settle(&mut self, node: NodeId) {
+        if let Some(entry) = self.entries.get_mut(&node) {
+            entry.ending = false;
+        }
+    }
+
+    /// Members silent for longer than `reap`, and failed.
+    pub fn to_reap<'a>(
+        &self,
+        now: Duration,
+        timing: &Timing,
+        members: impl Iterator<Item = &'a Member>,
+    ) -> Vec<NodeId> {
+        members
+            .filter(|member| member.status == MemberStatus::Failed)
+            .filter(|member| {
+                self.entries
+                    .get(&member.id)
+                    .is_some_and(|entry| now.saturating_sub(entry.heard) > timing.reap)
+            })
+            .map(|member| member.id)
+            .collect()
+    }
+
+    /// If this very table was not looked at in time, the silence was ours (L3).
+    fn forgive_own_lateness(&mut self, now: Duration, timing: &Timing) {
+        if let Some(last) = self.last_tick {
+            let gap = now.saturating_sub(last);
+            if gap > timing.lease / 4 {
+                self.entries
+                    .values_mut()
+                    .for_each(|entry| entry.heard = (entry.heard + gap).min(now));
+            }
+        }
+        self.last_tick = Some(now);
+    }
+}
+
+impl Entry {
+    fn at(heard: Duration) -> Self {
+        Self {
+            stream: None,
+            heard,
+            closed: false,
+            hold_until: None,
+            ending: false,
+            silent_told: false,
+            losses: VecDeque::new(),
+            held_since: None,
+        }
+    }
+
+    fn next_event(
+        &mut self,
+        now: Duration,
+        timing: &Timing,
+        member: &Member,
+    ) -> Option<LeaseEvent> {
+        let quiet = now.saturating_sub(self.heard);
+        let kept = self.hold_until.is_some_and(|until| now < until);
+        let held = !kept && !self.closed && quiet <= timing.lease;
+        match member.status {
+            MemberStatus::Leaving => None,
+            MemberStatus::Alive if held || kept => {
+                let other_boot = held && self.stream.is_some_and(|s| member.boot != Some(s.boot));
+                other_boot.then_some(LeaseEvent::Held)
+            }
+            MemberStatus::Alive => {
+                self.ending = true;
+                self.held_since = None;
+                self.losses.push_back(now);
+                Some(LeaseEvent::Lapsed)
+            }
+            MemberStatus::Lapsed | MemberStatus::Failed if held && self.stream.is_some() => {
+                let since = *self.held_since.get_or_insert(now);
+                self.losses
+                    .retain(|loss| now.saturating_sub(*loss) <= FLAPPING);
+                let proven =
+                    self.losses.len() < LOSSES || now.saturating_sub(since) >= timing.grace;
+                proven.then_some(LeaseEvent::Held)
+            }
+            MemberStatus::Lapsed if quiet > timing.grace => {
+                self.held_since = None;
+                Some(LeaseEvent::Failed)
+            }
+            MemberStatus::Lapsed if quiet > timing.session_grace && !self.silent_told => {
+                self.held_since = None;
+                self.silent_told = true;
+                Some(LeaseEvent::Silent)
+            }
+            MemberStatus::Lapsed | MemberStatus::Failed => {
+                self.held_since = None;
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "lease_tests.rs"]
+mod tests;

@@ -1,0 +1,419 @@
+//! The engine's way into the cluster's one Swarm, and out of it (rules S1 to S3 of
+//! `docs/architecture.md`).
+//!
+//! Every engine but the maker's joins as a worker; managers are made by promotion, one at a time,
+//! by the agent beside the Swarm's leader ([`steward`]). So rule S3 is kept in one place, by the
+//! one that sees how many managers live, and the managers' join token never leaves the engines.
+
+mod records;
+mod status;
+mod steward;
+mod words;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use records::{At, CLUSTER, INTENT, NODES, RecordError, Records, TOKENS, decode, encode};
+pub use status::{Blocked, Status, Waiting};
+pub use words::{
+    EngineInfo, How, Intent, JoinOffer, Local, Memory, NodeEntry, Nodes, Recorded, SwarmNode,
+    SwarmView, Tokens,
+};
+
+use crate::model::{Member, NodeId, Role};
+
+/// How long an engine may be looking for its managers before a join counts as failed.
+const JOIN_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a leaving worker waits for its containers to end.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
+
+/// What this node sees.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// This node.
+    pub me: NodeId,
+    /// Its role: servers make the Swarm and manage it.
+    pub role: Role,
+    /// Its engine.
+    pub engine: &'a EngineInfo,
+    /// What the engine sees, if it manages.
+    pub swarm: Option<&'a SwarmView>,
+    /// What this node's disk remembers.
+    pub memory: Option<&'a Memory>,
+    /// What it takes to join; `None`: no Swarm is known.
+    pub offer: Option<&'a JoinOffer>,
+    /// What is written down; empty on workers, which can't read it.
+    pub records: &'a Records,
+    /// The members.
+    pub members: &'a BTreeMap<NodeId, Member>,
+    /// For how long the engine's state has been what it is.
+    pub steady: Duration,
+    /// For how long this node has been leaving the cluster; `None`: it stays.
+    pub leaving: Option<Duration>,
+}
+
+/// What is to be done, in this order; after the first that fails, look again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Write down that this node, with this engine, makes the Swarm, if the entry's index is
+    /// `expect` (0: absent).
+    CommitIntent {
+        /// The engine's id.
+        engine: String,
+        /// The index.
+        expect: u64,
+    },
+    /// Remember on disk; before the engine is changed.
+    Remember(Memory),
+    /// Forget it.
+    ForgetMemory,
+    /// Make the Swarm, after a linearizable look that the intent is still this one.
+    Init(Intent),
+    /// Write down which Swarm is the cluster's, if none is.
+    RecordCluster(Recorded),
+    /// Write down how to join it.
+    RecordTokens(Tokens),
+    /// Write down who is who.
+    RecordNodes(Nodes),
+    /// Join as a worker.
+    Join(JoinOffer),
+    /// Take the engine out of its Swarm.
+    Leave {
+        /// Even though that ends the Swarm: only where it is empty and ours (rule S2).
+        force: bool,
+    },
+    /// Make a worker a manager.
+    Promote(String),
+    /// Make a manager a worker.
+    Demote(String),
+    /// Move a node's tasks away.
+    Drain(String),
+    /// Strike a node off the Swarm's list.
+    Remove(String),
+}
+
+/// What to do, and what to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// To be done in this order.
+    pub steps: Vec<Step>,
+    /// How it stands.
+    pub status: Status,
+}
+
+impl Plan {
+    fn new(status: Status, steps: Vec<Step>) -> Self {
+        Self { steps, status }
+    }
+
+    fn waiting(why: Waiting) -> Self {
+        Self::new(Status::Waiting(why), Vec::new())
+    }
+
+    fn blocked(why: Blocked) -> Self {
+        Self::new(Status::Blocked(why), Vec::new())
+    }
+}
+
+/// Decides what to do next.
+#[must_use]
+pub fn plan(view: &View<'_>) -> Plan {
+    match view.engine.local {
+        Local::Locked => Plan::blocked(Blocked::Locked),
+        Local::Inactive if view.leaving.is_some() => Plan::new(Status::Left, Vec::new()),
+        Local::Inactive => outside(view),
+        Local::Pending => pending(view),
+        Local::Error => broken(view),
+        Local::Active => match standing(view) {
+            Standing::Ours if view.leaving.is_some() => leaving(view),
+            Standing::Ours => inside(view),
+            Standing::Unrecorded => adopt(view),
+            Standing::Foreign => foreign(view),
+            Standing::Headless => Plan::waiting(Waiting::Quorum(view.engine.error.clone())),
+        },
+    }
+}
+
+/// The engine is in no Swarm.
+fn outside(view: &View<'_>) -> Plan {
+    let Some(cluster) = view.recorded() else {
+        return if view.role == Role::Server {
+            make(view)
+        } else {
+            Plan::waiting(Waiting::Swarm)
+        };
+    };
+    let Some(offer) = view.offer else {
+        return Plan::waiting(Waiting::Managers);
+    };
+    let mut offer = offer.clone();
+    let own = view
+        .members
+        .get(&view.me)
+        .map(|member| member.address.to_string());
+    offer
+        .remotes
+        .retain(|remote| Some(host(remote)) != own.as_deref());
+    if offer.remotes.is_empty() {
+        return Plan::blocked(Blocked::NoManagers(cluster.to_owned()));
+    }
+    let memory = Memory {
+        how: How::Joined,
+        cluster: cluster.to_owned(),
+        node: String::new(),
+    };
+    let steps = vec![Step::Remember(memory), Step::Join(offer)];
+    Plan::new(Status::Waiting(Waiting::Joining), steps)
+}
+
+/// There is no Swarm yet, and the engine is in none (rule S1).
+fn make(view: &View<'_>) -> Plan {
+    match claim(view) {
+        Claim::Mine(intent) => {
+            let memory = Memory {
+                how: How::Created,
+                cluster: String::new(),
+                node: String::new(),
+            };
+            let steps = vec![Step::Remember(memory), Step::Init(intent.clone())];
+            Plan::new(Status::Waiting(Waiting::Making), steps)
+        }
+        Claim::Free { expect } => claiming(view, expect),
+        Claim::Held(holder) => Plan::waiting(Waiting::Maker(holder.to_owned())),
+    }
+}
+
+/// There is no Swarm yet, but the engine is in one: the node that may make one adopts it.
+fn adopt(view: &View<'_>) -> Plan {
+    if view.role != Role::Server {
+        return Plan::waiting(Waiting::Swarm);
+    }
+    let (true, Some(cluster)) = (view.engine.manager, &view.engine.cluster) else {
+        return foreign(view);
+    };
+    match claim(view) {
+        Claim::Mine(_) => {
+            let made = view.memory.is_some_and(|memory| memory.how == How::Created);
+            let memory = Memory {
+                how: if made { How::Created } else { How::Found },
+                cluster: cluster.clone(),
+                node: view.engine.node.clone(),
+            };
+            let recorded = Recorded {
+                cluster: cluster.clone(),
+            };
+            let steps = vec![Step::Remember(memory), Step::RecordCluster(recorded)];
+            Plan::new(Status::Waiting(Waiting::Making), steps)
+        }
+        Claim::Free { expect } => claiming(view, expect),
+        Claim::Held(_) => foreign(view),
+    }
+}
+
+enum Claim<'a> {
+    Mine(&'a Intent),
+    Free { expect: u64 },
+    Held(&'a str),
+}
+
+/// Whose it is to make the Swarm. The intent of another stands until that node was reaped.
+fn claim<'a>(view: &View<'a>) -> Claim<'a> {
+    let Some(At { value, index }) = &view.records.intent else {
+        return Claim::Free { expect: 0 };
+    };
+    match view.members.get(&value.node) {
+        Some(_) if value.node == view.me && value.engine == view.engine.id => Claim::Mine(value),
+        Some(holder) if value.node != view.me => Claim::Held(holder.name.as_str()),
+        _ => Claim::Free { expect: *index },
+    }
+}
+
+fn claiming(view: &View<'_>, expect: u64) -> Plan {
+    let engine = view.engine.id.clone();
+    let steps = vec![Step::CommitIntent { engine, expect }];
+    Plan::new(Status::Waiting(Waiting::Making), steps)
+}
+
+enum Standing {
+    Ours,
+    Unrecorded,
+    Foreign,
+    Headless,
+}
+
+/// Which Swarm the engine is in, seen from the cluster's record.
+fn standing(view: &View<'_>) -> Standing {
+    let engine = view.engine;
+    let known = view.offer.and_then(|offer| offer.node.as_deref()) == Some(engine.node.as_str());
+    let Some(cluster) = view.recorded() else {
+        return match (engine.manager, &engine.cluster) {
+            (true, None) => Standing::Headless,
+            (false, _) if view.remembers_node() => Standing::Ours,
+            _ => Standing::Unrecorded,
+        };
+    };
+    match (&engine.cluster, engine.manager) {
+        (Some(found), _) if found == cluster => Standing::Ours,
+        (Some(_), _) => Standing::Foreign,
+        (None, true) => Standing::Headless,
+        (None, false) => {
+            let joined = view.memory.is_some_and(|memory| {
+                memory.cluster == cluster && (memory.node.is_empty() || memory.node == engine.node)
+            });
+            let shared = view.offer.is_some_and(|offer| {
+                offer
+                    .remotes
+                    .iter()
+                    .any(|remote| engine.managers.contains(remote))
+            });
+            if joined || known || shared {
+                Standing::Ours
+            } else {
+                Standing::Foreign
+            }
+        }
+    }
+}
+
+/// The engine is where it belongs.
+fn inside(view: &View<'_>) -> Plan {
+    let mut steps = Vec::new();
+    if let Some(cluster) = view.recorded()
+        && !view
+            .memory
+            .is_some_and(|memory| memory.node == view.engine.node && memory.cluster == cluster)
+    {
+        let how = view.memory.map_or(How::Found, |memory| {
+            if memory.cluster == cluster && memory.node.is_empty() {
+                memory.how
+            } else {
+                How::Found
+            }
+        });
+        steps.push(Step::Remember(Memory {
+            how,
+            cluster: cluster.to_owned(),
+            node: view.engine.node.clone(),
+        }));
+    }
+    steps.extend(
+        view.swarm
+            .map(|swarm| steward::steps(view, swarm))
+            .unwrap_or_default(),
+    );
+    let status = match (view.role, view.engine.manager) {
+        (_, true) => Status::Manager,
+        (Role::Server, false) => Status::Waiting(Waiting::Promotion),
+        (_, false) => Status::Worker,
+    };
+    Plan::new(status, steps)
+}
+
+/// The engine is in a Swarm that is not the cluster's (rule S2).
+fn foreign(view: &View<'_>) -> Plan {
+    let engine = view.engine;
+    let ours = view.remembers_node() && view.memory.is_some_and(|memory| memory.how != How::Found);
+    if !ours {
+        return Plan::blocked(Blocked::Foreign(engine.cluster.clone()));
+    }
+    if !engine.manager {
+        return leave(false);
+    }
+    match view.swarm {
+        Some(swarm) if swarm.services == 0 && steward::alone(swarm, &engine.node) => leave(true),
+        Some(swarm) => Plan::blocked(Blocked::ForeignInUse {
+            cluster: swarm.cluster.clone(),
+            nodes: swarm.nodes.len(),
+            services: swarm.services,
+        }),
+        None => Plan::waiting(Waiting::Quorum(engine.error.clone())),
+    }
+}
+
+/// The engine is looking for its managers.
+fn pending(view: &View<'_>) -> Plan {
+    let joining = view
+        .memory
+        .is_some_and(|memory| memory.how == How::Joined && memory.node.is_empty());
+    if joining && view.steady >= JOIN_PATIENCE {
+        return leave(false);
+    }
+    Plan::waiting(Waiting::Engine(view.engine.error.clone()))
+}
+
+/// The engine can't take part in its Swarm. One that the managers have struck off leaves and
+/// joins again; one that they still count on stays, since a manager's data may be needed.
+fn broken(view: &View<'_>) -> Plan {
+    let struck_off = view
+        .offer
+        .is_some_and(|offer| offer.node.as_deref() != Some(view.engine.node.as_str()));
+    let joining = view
+        .memory
+        .is_some_and(|memory| memory.how == How::Joined && memory.node.is_empty());
+    if view.steady < JOIN_PATIENCE {
+        Plan::waiting(Waiting::Engine(view.engine.error.clone()))
+    } else if joining || struck_off && view.remembers_node() && !view.found() {
+        leave(false)
+    } else {
+        Plan::blocked(Blocked::Engine(view.engine.error.clone()))
+    }
+}
+
+/// This node leaves the cluster, its engine is in the cluster's Swarm.
+fn leaving(view: &View<'_>) -> Plan {
+    let engine = view.engine;
+    let Some(swarm) = view.swarm.filter(|_| engine.manager) else {
+        let waited = view.leaving.unwrap_or_default();
+        return if engine.running == 0 || waited >= DRAIN_PATIENCE {
+            leave(false)
+        } else {
+            Plan::waiting(Waiting::Drain)
+        };
+    };
+    if !steward::alone(swarm, &engine.node) {
+        let steps = steward::steps(view, swarm);
+        return Plan::new(Status::Waiting(Waiting::Demotion), steps);
+    }
+    if swarm.services == 0 && view.remembers_node() && !view.found() {
+        return leave(true);
+    }
+    Plan::blocked(Blocked::LastManager {
+        services: swarm.services,
+    })
+}
+
+fn leave(force: bool) -> Plan {
+    let steps = vec![Step::Leave { force }, Step::ForgetMemory];
+    Plan::new(Status::Waiting(Waiting::Leaving), steps)
+}
+
+/// `address` of `address:port`, with no brackets around an IPv6 address.
+fn host(remote: &str) -> &str {
+    let host = remote.rsplit_once(':').map_or(remote, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+impl<'a> View<'a> {
+    /// The id of the cluster's Swarm.
+    fn recorded(&self) -> Option<&'a str> {
+        let written = self
+            .records
+            .cluster
+            .as_ref()
+            .map(|at| at.value.cluster.as_str());
+        written.or(self.offer.map(|offer| offer.cluster.as_str()))
+    }
+
+    /// Whether the engine's present node id is the one that the disk remembers.
+    fn remembers_node(&self) -> bool {
+        self.memory
+            .is_some_and(|memory| !memory.node.is_empty() && memory.node == self.engine.node)
+    }
+
+    fn found(&self) -> bool {
+        self.memory.is_some_and(|memory| memory.how == How::Found)
+    }
+}
+
+#[cfg(test)]
+mod tests;

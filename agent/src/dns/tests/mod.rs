@@ -1,0 +1,7 @@
+//! A small world to ask about, and a client that prints what it hears.
+
+mod answers;
+mod messages;
+mod server;
+mod upstream;
+mod world;

@@ -1,0 +1,56 @@
+//! How a node learns what it takes to join the Swarm: servers read it, workers ask a server.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::decide::swarm::{JoinOffer, RecordError, Records};
+use crate::model::NodeId;
+use crate::state::State;
+use crate::store::{Store, StoreError};
+
+/// Where a node learns how to join.
+pub trait JoinInfo: Send + Sync + 'static {
+    /// What this node needs to join; `None`: there is no Swarm to join yet.
+    fn offer(&self) -> BoxFuture<'_, Result<Option<JoinOffer>, JoinInfoError>>;
+}
+
+/// Why it can't be learned now.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinInfoError {
+    /// The cluster can't be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is written there can't be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// On servers: from the node's own copy of the state.
+pub struct FromState {
+    /// The copy.
+    pub store: Arc<Store>,
+    /// This node.
+    pub me: NodeId,
+}
+
+impl JoinInfo for FromState {
+    fn offer(&self) -> BoxFuture<'_, Result<Option<JoinOffer>, JoinInfoError>> {
+        Box::pin(async { Ok(offer_to(&self.store.state(), self.me)?) })
+    }
+}
+
+/// What a server answers the member `caller` that asks how to join.
+pub fn offer_to(state: &State, caller: NodeId) -> Result<Option<JoinOffer>, RecordError> {
+    if state.member(caller).is_none() {
+        return Ok(None);
+    }
+    Ok(records(state)?.offer(caller))
+}
+
+pub(super) fn records(state: &State) -> Result<Records, RecordError> {
+    Records::read(|key| {
+        let (value, index) = state.hidden(key)?;
+        Some((value.clone(), index))
+    })
+}
