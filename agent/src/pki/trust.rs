@@ -141,7 +141,7 @@ impl Trust {
 
     /// The cluster.
     #[must_use]
-    pub fn cluster(&self) -> ClusterId {
+    pub(super) fn cluster(&self) -> ClusterId {
         self.cluster
     }
 
