@@ -102,12 +102,14 @@ impl Leader for MemoryLeader {
                     let session = state.sessions().get(&id);
                     Answer::Session(session.map(|session| (**session).clone()))
                 }
+                Question::SwarmJoin => Answer::SwarmJoin(None),
                 Question::Status => Answer::Status(StatusReport {
                     leader: Some(NODE),
                     term: 3,
                     voters: vec![NODE],
                     ..StatusReport::default()
                 }),
+                Question::SwarmJoin => Answer::SwarmJoin(None),
             })
         }
         .boxed()
