@@ -1,7 +1,7 @@
 //! `swarmer status`.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
@@ -143,6 +143,21 @@ fn voters(status: &ClusterStatus) -> String {
     text
 }
 
+fn unix(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
+/// How long a certificate holds that ends at `expires` (Unix seconds).
+fn certificate(expires: &str, now: u64) -> String {
+    match expires.parse::<u64>() {
+        Ok(expires) if expires > now => age((expires - now).saturating_mul(1000)),
+        Ok(_) => "EXPIRED".to_owned(),
+        // Not told.
+        Err(_) => String::new(),
+    }
+}
+
 fn table(status: &ClusterStatus) -> Table {
     let mut table = Table::new(&[
         "NODE",
@@ -156,6 +171,7 @@ fn table(status: &ClusterStatus) -> Table {
         "CERTIFICATE",
         "VERSION",
     ]);
+    let now = unix(clock::wall());
     for member in &status.members {
         let state = match member.status.as_str() {
             "alive" => "alive".to_owned(),
@@ -170,7 +186,7 @@ fn table(status: &ClusterStatus) -> Table {
             member.lease_age.map(age).unwrap_or_default(),
             member.told("swarm"),
             member.told("registry"),
-            member.told("certificate"),
+            certificate(&member.told("certificate_expires"), now),
             member.version.clone(),
         ]);
     }
@@ -222,6 +238,14 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_certificate_is_shown_by_the_time_that_is_left() {
+        assert_eq!(certificate("259200", 0), "3 d");
+        assert_eq!(certificate("259200", 255_600), "60 min");
+        assert_eq!(certificate("259200", 259_200), "EXPIRED");
+        assert_eq!(certificate("", 7), "");
     }
 
     #[test]

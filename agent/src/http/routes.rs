@@ -202,7 +202,7 @@ static ROUTES: &[Route] = &[
         .operator()
         .up_to(SNAPSHOT_LIMIT),
     route("/v1/swarmer/status", "GET", to!(swarmer::status)),
-    route("/v1/swarmer/ca", "GET", to!(swarmer::ca)),
+    route("/v1/swarmer/ca", "GET", to!(swarmer::ca)).relayed(),
     route("/v1/swarmer/tokens", "GET", to!(operator::tokens)).operator(),
     route(
         "/v1/swarmer/tokens/create",
