@@ -78,6 +78,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where it listens.
     pub ports: Ports,
+    /// Who is asked for names that are not ours, as a YAML value; `None` for the default.
+    pub recursors: Option<String>,
     /// Whether it looks after a Docker Engine.
     pub docker: bool,
     /// Where its registry stores, if it may have one.
@@ -117,7 +119,10 @@ impl Display for Settings {
             f,
             "listen: {{ rpc: {rpc}, http: {http}, https: {https}, registry: {registry} }}"
         )?;
-        writeln!(f, "dns: {{ port: {dns} }}")?;
+        match &self.recursors {
+            Some(recursors) => writeln!(f, "dns: {{ port: {dns}, recursors: {recursors} }}")?,
+            None => writeln!(f, "dns: {{ port: {dns} }}")?,
+        }
         writeln!(f, "docker: {{ enabled: {} }}", self.docker)?;
         match &self.registry {
             Some(folder) => {
