@@ -276,6 +276,25 @@ fn a_second_demo_in_the_same_folder_is_refused(demo: &Demo) {
 }
 
 #[test]
+fn a_node_that_can_not_start_is_named_with_its_last_words() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("server-2")).unwrap();
+    // No folder can be made here.
+    fs::write(dir.path().join("server-2/data"), "").unwrap();
+    let path = dir.path().to_str().unwrap();
+    let (code, said) = bad(&["demo", "--detach", "--json", "--dir", path]);
+    assert!(
+        code == 1 && said.contains("server-2 ended before"),
+        "{said}"
+    );
+    let data = dir.path().canonicalize().unwrap().join("server-2/data");
+    assert!(said.contains(data.to_str().unwrap()), "{said}");
+    assert_eq!(processes_of(dir.path()), Vec::<String>::new());
+    // The way is free for the next.
+    assert!(!dir.path().join("demo.json").exists());
+}
+
+#[test]
 fn ctrl_c_leaves_nothing_behind() {
     let home = tempfile::tempdir().unwrap();
     let mut demo = Command::new(SWARMER)
