@@ -6,9 +6,10 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+use swarmer::task::clock;
 
 const SWARMER: &str = env!("CARGO_BIN_EXE_swarmer");
 
@@ -111,9 +112,12 @@ fn bad(words: &[&str]) -> (i32, String) {
 
 /// Looks until `what` holds.
 fn eventually(why: &str, what: impl Fn() -> bool) {
-    let begun = Instant::now();
+    let begun = clock::now();
     while !what() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "never: {why}");
+        assert!(
+            clock::now().duration_since(begun) < Duration::from_secs(20),
+            "never: {why}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
