@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -28,8 +28,10 @@ const PREFIX: &str = "load";
 /// Keys and what became of their writes.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    // Before the write is sent.
+    tried: Mutex<BTreeSet<String>>,
+    // After its answer has come.
     acknowledged: Mutex<BTreeMap<String, String>>,
-    unknown: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Deserialize)]
@@ -43,24 +45,20 @@ impl Ledger {
     /// How many writes were acknowledged so far.
     #[must_use]
     pub fn acknowledged(&self) -> usize {
-        self.acknowledged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        lock(&self.acknowledged).len()
     }
 
-    /// How many writes have an unknown outcome.
+    /// How many writes were sent so far.
     #[must_use]
-    pub fn unknown(&self) -> usize {
-        self.unknown
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+    pub fn tried(&self) -> usize {
+        lock(&self.tried).len()
     }
 
     /// Fails unless `node` has every acknowledged key with its value, and none that nobody wrote.
     /// `how` is the consistency mode: `consistent`, `stale` or nothing.
     pub fn check(&self, node: &Node, how: &str) -> Result<()> {
+        // Only what was acknowledged before the read began must be in it.
+        let acknowledged = lock(&self.acknowledged).clone();
         let answer = node.http_get(&format!("/v1/kv/{PREFIX}/?recurse&{how}"))?;
         let entries: Vec<Entry> = if answer.status == 404 {
             Vec::new()
@@ -72,11 +70,6 @@ impl Ledger {
             let value = BASE64_STANDARD.decode(entry.value.unwrap_or_default())?;
             stored.insert(entry.key, String::from_utf8_lossy(&value).into_owned());
         }
-        let acknowledged = self
-            .acknowledged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
         let lost: Vec<&String> = acknowledged
             .iter()
             .filter(|(key, value)| stored.get(*key) != Some(value))
@@ -90,30 +83,18 @@ impl Ledger {
                 acknowledged.len()
             );
         }
-        let strange = stored
-            .keys()
-            .find(|key| !acknowledged.contains_key(*key) && !unknown.contains(*key));
+        let tried = lock(&self.tried);
+        let strange = stored.keys().find(|key| !tried.contains(*key));
         ensure!(
             strange.is_none(),
             "{name} has {strange:?}, which nobody wrote"
         );
         Ok(())
     }
+}
 
-    fn note(&self, key: String, value: String, acknowledged: bool) {
-        if acknowledged {
-            let mut ledger = self
-                .acknowledged
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            ledger.insert(key, value);
-        } else {
-            self.unknown
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(key);
-        }
-    }
+fn lock<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs `faults` while `writers` clients write new keys through random nodes without pause, and
@@ -165,12 +146,15 @@ fn write(cluster: &Cluster, writer: u64, ledger: &Ledger, over: &AtomicBool) {
         number += 1;
         let key = format!("{PREFIX}/{writer}/{number}");
         let value = format!("{writer} wrote {number}");
-        let acknowledged = put(open, &key, &value);
+        lock(&ledger.tried).insert(key.clone());
+        let acknowledged = put(open, &key, &value).is_ok();
         // Another node next time: the load goes where there is life.
-        if acknowledged.is_err() || choice.chance(2) {
+        if !acknowledged || choice.chance(2) {
             connection = None;
         }
-        ledger.note(key, value, acknowledged.is_ok());
+        if acknowledged {
+            lock(&ledger.acknowledged).insert(key, value);
+        }
     }
 }
 

@@ -292,6 +292,7 @@ impl Services {
                 )
             }
             Call::Servers => CallReply::Servers(self.servers()),
+            Call::Unheard(term) => CallReply::Unheard(self.leases.unheard(term)),
         })
     }
 

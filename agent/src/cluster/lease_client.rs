@@ -177,7 +177,15 @@ impl LeaseClient {
             }
             tokio::select! {
                 () = shutdown.begun() => {
-                    keeper.take(self.me, LeaseNews::Restarting { node }).await;
+                    // A leader that stops hands over; its own lease is the next one's to hold.
+                    let mut view = keeper.raft.watch();
+                    let deposed = async {
+                        while keeper.raft.is_leader() {
+                            keeper.raft.changed(&mut view).await;
+                        }
+                    };
+                    let _ = tokio::time::timeout(self.lease / 2, deposed).await;
+                    keeper.tell(LeaseNews::Restarting { node }).await;
                     return Over::Stop;
                 }
                 () = tokio::time::sleep(self.lease / RENEWALS) => {}
@@ -205,7 +213,14 @@ impl LeaseClient {
         loop {
             let begun = clock::now();
             let (report, version) = self.report.since(sent);
-            match tokio::time::timeout(self.lease, renew(&mut stream, report)).await {
+            // With a leader that froze or was cut off, the wait is over when another leads.
+            let renewed = async {
+                tokio::select! {
+                    word = renew(&mut stream, report) => word,
+                    () = self.another_leads() => None,
+                }
+            };
+            match tokio::time::timeout(self.lease, renewed).await {
                 Ok(Some(LeaseWord::Renewed)) => {
                     sent = version;
                     course.renewed();
@@ -233,6 +248,22 @@ impl LeaseClient {
                 }
                 () = tokio::time::sleep(self.lease / RENEWALS) => {}
             }
+        }
+    }
+
+    /// Servers: returns when another leads than now.
+    async fn another_leads(&self) {
+        let Some(keeper) = &self.keeper else {
+            return std::future::pending().await;
+        };
+        let mut view = keeper.raft.watch();
+        let leader = keeper.raft.view().leader;
+        loop {
+            let now = keeper.raft.view().leader;
+            if now.is_some() && now != leader {
+                return;
+            }
+            keeper.raft.changed(&mut view).await;
         }
     }
 

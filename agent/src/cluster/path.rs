@@ -220,14 +220,29 @@ impl Path {
             .is_some_and(|raft| !raft.view().voters.is_empty())
     }
 
+    /// One call to this server.
+    pub async fn call_server(
+        &self,
+        node: NodeId,
+        call: &Call,
+        deadline: Duration,
+    ) -> Option<CallReply> {
+        let address = self.address_of(node)?;
+        self.peers.call_at(node, address, call, deadline).await.ok()
+    }
+
+    fn address_of(&self, node: NodeId) -> Option<SocketAddr> {
+        let member = self.store.state().member(node).map(|member| member.rpc());
+        member.or_else(|| self.raft.as_ref()?.peer_address(node))
+    }
+
     fn next_hop(&self) -> Option<(NodeId, SocketAddr)> {
         let Some(raft) = self.raft.as_ref().filter(|_| self.votes()) else {
             return self.candidates().first().copied();
         };
         let view = raft.view();
         let leader = view.leader.filter(|leader| *leader != raft.id())?;
-        let address = self.store.state().member(leader).map(|member| member.rpc());
-        Some((leader, address.or_else(|| raft.peer_address(leader))?))
+        Some((leader, self.address_of(leader)?))
     }
 
     /// Workers: prefer another server from now on.
@@ -280,8 +295,8 @@ impl Path {
                     .sessions()
                     .get(&id)
                     .map(|s| (**s).clone());
-                if session.is_some() {
-                    self.memory.renew_session(id);
+                if session.is_some() && !self.memory.renew_session(id) {
+                    return Err(Miss::Nothing("the session's end is being committed".into()));
                 }
                 Answer::Session(session)
             }
@@ -404,7 +419,7 @@ impl Leader for Path {
         }
         Contact {
             leader,
-            age: age(self.memory.heard().map(|(_, at)| at)),
+            age: age(self.memory.heard().map(|heard| heard.at)),
         }
     }
 }

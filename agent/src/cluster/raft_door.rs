@@ -143,9 +143,10 @@ impl RaftDoor {
     /// Only of the present leader, or of one that will be: a deposed one that comes back with its
     /// old term is no leader.
     fn note(&self, request: &AppendEntriesRequest<TypeConfig>) {
-        let leads = request.vote.leader_id().term() >= self.raft.view_term();
-        if request.vote.is_committed() && leads {
-            self.memory.heard_from(*request.vote.leader_id().node_id());
+        let term = request.vote.leader_id().term();
+        if request.vote.is_committed() && term >= self.raft.view_term() {
+            let leader = *request.vote.leader_id().node_id();
+            self.memory.heard_from(leader, term);
         }
     }
 }

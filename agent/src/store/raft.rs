@@ -37,6 +37,9 @@ const CONFIRM: Duration = Duration::from_secs(2);
 /// reach a follower, and neither could anything after it.
 const LARGEST: usize = 48 * 1024 * 1024;
 
+/// A leader that stops waits so long for its heir to be elected.
+const HAND_OVER: Duration = Duration::from_millis(500);
+
 type Inner = openraft::Raft<TypeConfig, Machine>;
 
 /// Why raft did not start.
@@ -192,6 +195,15 @@ impl Raft {
         self.inner.is_leader()
     }
 
+    /// The term in which this server leads, by its own last word.
+    #[must_use]
+    pub fn leading(&self) -> Option<u64> {
+        use openraft::async_runtime::WatchReceiver as _;
+        let metrics = self.inner.metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.state.is_leader().then_some(metrics.current_term)
+    }
+
     /// Commits `op`; only on the leader.
     pub async fn propose(
         &self,
@@ -323,8 +335,22 @@ impl Raft {
         }
     }
 
-    /// Stops.
+    /// Stops. A leader hands over first: the others need not find out that it is gone.
     pub async fn stop(&self) {
+        let view = self.view();
+        let others = view.voters.iter().filter(|id| **id != self.id);
+        let heir = others.max_by_key(|id| view.matched.get(*id).copied());
+        if let Some(heir) = heir.filter(|_| self.is_leader())
+            && self.hand_over(*heir).await.is_ok()
+        {
+            let mut watch = self.watch();
+            let another = async {
+                while self.view().leader.is_none_or(|leader| leader == self.id) {
+                    self.changed(&mut watch).await;
+                }
+            };
+            let _ = tokio::time::timeout(HAND_OVER, another).await;
+        }
         if let Err(error) = self.inner.shutdown().await {
             tracing::warn!(%error, "raft did not stop cleanly");
         }
@@ -333,7 +359,7 @@ impl Raft {
     /// Cluster time now, if this server leads; otherwise the last applied.
     #[must_use]
     pub fn cluster_time(&self) -> ClusterTime {
-        let term = self.is_leader().then(|| self.view_term());
+        let term = self.leading();
         let applied = self.store.state().time();
         let mut leading = self.leading.lock().unwrap_or_else(PoisonError::into_inner);
         let (clock, time) = LeaderClock::read(*leading, term, applied, clock::now());

@@ -26,6 +26,10 @@ const BLOCK: u32 = 4096;
 const ROOMY: usize = 1 << 30;
 /// `O_DSYNC`, which `O_SYNC` contains (Linux, all architectures that we build for).
 const O_DSYNC: i32 = 0o10000;
+/// The bits of a mode that say what a thing is (inode(7)), and two of their values.
+const S_IFMT: u32 = 0o170_000;
+const S_IFSOCK: u32 = 0o140_000;
+const S_IFREG: u32 = 0o100_000;
 /// What mounts are called in `/proc/mounts`; the number is the test process's.
 const SOURCE: &str = "swarmer-lossy-";
 
@@ -147,6 +151,7 @@ fn attributes(number: u64, inode: &Inode) -> FileAttr {
         Thing::File(content) => (FileType::RegularFile, content.now().len() as u64),
         Thing::Folder { .. } => (FileType::Directory, 0),
         Thing::Link(target) => (FileType::Symlink, target.as_os_str().len() as u64),
+        Thing::Socket => (FileType::Socket, 0),
     };
     FileAttr {
         ino: INodeNo(number),
@@ -253,6 +258,24 @@ impl Filesystem for Door {
             Ok(_) => reply.error(Errno::EINVAL),
             Err(refused) => reply.error(refused.into()),
         }
+    }
+
+    fn mknod(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        _device: u32,
+        reply: ReplyEntry,
+    ) {
+        let thing = match mode & S_IFMT {
+            S_IFSOCK => Thing::Socket,
+            S_IFREG => Thing::File(Content::default()),
+            _ => return reply.error(Errno::EPERM),
+        };
+        self.made(parent, name, inode(thing, mode, umask, request), reply);
     }
 
     fn mkdir(
@@ -444,6 +467,7 @@ impl Filesystem for Door {
             let kind = match tree.inode(at).map(|inode| &inode.thing) {
                 Ok(Thing::Folder { .. }) => FileType::Directory,
                 Ok(Thing::Link(_)) => FileType::Symlink,
+                Ok(Thing::Socket) => FileType::Socket,
                 _ => FileType::RegularFile,
             };
             if reply.add(INodeNo(at), position as u64 + 1, kind, name) {

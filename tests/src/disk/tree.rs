@@ -26,8 +26,13 @@ pub(super) enum Refused {
 #[derive(Clone, Debug)]
 pub(super) enum Thing {
     File(Content),
-    Folder { now: Names, durable: Names },
+    Folder {
+        now: Names,
+        durable: Names,
+    },
     Link(PathBuf),
+    /// A name for a socket; the kernel does the rest.
+    Socket,
 }
 
 /// Names in a folder and what they name.
@@ -227,7 +232,7 @@ impl Tree {
         match &mut self.inode_mut(number)?.thing {
             Thing::File(content) => content.sync(),
             Thing::Folder { now, durable } => durable.clone_from(now),
-            Thing::Link(_) => {}
+            Thing::Link(_) | Thing::Socket => {}
         }
         Ok(())
     }
