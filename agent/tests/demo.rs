@@ -138,6 +138,7 @@ fn a_demo_is_a_cluster_that_people_can_break_and_mend() {
     the_cluster_is_seen(&demo);
     a_killed_node_is_out_and_comes_back(&demo);
     a_second_demo_in_the_same_folder_is_refused(&demo);
+    without_a_quorum_it_is_said_who_does_not_answer(&demo);
 
     assert!(!processes_of(demo.dir.path()).is_empty());
     assert!(demo.stop().status.success());
@@ -238,7 +239,10 @@ fn the_cluster_is_seen(demo: &Demo) {
         "{tokens}"
     );
     let (code, said) = bad(&["token", "list", "--http", demo.http(0)]);
-    assert!(code == 1 && said.contains("operators only"), "{said}");
+    assert!(
+        code == 1 && said.contains("or an operator: `swarmer login"),
+        "{said}"
+    );
 }
 
 fn a_killed_node_is_out_and_comes_back(demo: &Demo) {
@@ -277,6 +281,19 @@ fn a_second_demo_in_the_same_folder_is_refused(demo: &Demo) {
     assert!(code == 1 && said.contains("there is a demo in"), "{said}");
     assert!(said.contains("demo stop --dir"), "{said}");
     good(&["status", "--http", demo.http(0)]);
+}
+
+fn without_a_quorum_it_is_said_who_does_not_answer(demo: &Demo) {
+    demo.kill(1);
+    demo.kill(2);
+    let words = ["status", "--http", demo.http(0)];
+    eventually("the loss is seen", || {
+        good(&words).contains("1 of 3 servers answer")
+    });
+    let text = good(&words);
+    assert!(text.contains("connect: server-2, server-3."), "{text}");
+    let (code, said) = bad(&["kv", "put", "lost", "x", "--http", demo.http(0)]);
+    assert!(code == 1 && said.contains("swarmer status"), "{said}");
 }
 
 #[test]
