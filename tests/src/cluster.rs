@@ -198,7 +198,7 @@ impl Plan {
             ports,
             // Nothing that a test asks may leave the machine.
             recursors: Some("[]".to_owned()),
-            docker: self.docker,
+            docker: format!("{{ enabled: {} }}", self.docker),
             more: self.more.clone(),
         }
     }

@@ -80,8 +80,8 @@ pub struct Settings {
     pub ports: Ports,
     /// Who is asked for names that are not ours, as a YAML value; `None` for the default.
     pub recursors: Option<String>,
-    /// Whether it looks after a Docker Engine.
-    pub docker: bool,
+    /// The `docker` section, as a YAML map.
+    pub docker: String,
     /// Where its registry stores, if it may have one.
     pub registry: Option<PathBuf>,
     /// Lines for the end of the file.
@@ -123,7 +123,7 @@ impl Display for Settings {
             Some(recursors) => writeln!(f, "dns: {{ port: {dns}, recursors: {recursors} }}")?,
             None => writeln!(f, "dns: {{ port: {dns} }}")?,
         }
-        writeln!(f, "docker: {{ enabled: {} }}", self.docker)?;
+        writeln!(f, "docker: {}", self.docker)?;
         match &self.registry {
             Some(folder) => {
                 let folder = folder.display();

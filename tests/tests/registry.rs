@@ -140,14 +140,24 @@ fn with_shared_storage_nothing_is_lost_with_its_host() -> Result<()> {
         .into_iter()
         .find(|name| *name != old)
         .context("three servers")?;
-    let (took, moved) = wait::timed(|| {
+    let (took, pulled) = wait::timed(|| {
+        // An engine that was given the old address would wait for it for a quarter of a minute.
+        cluster.wait("DNS names another host", MOVES_WITHIN, || {
+            let found = cluster.node(other).resolve(NAME)?;
+            let dead = cluster.node(&old).address();
+            ensure!(
+                !found.is_empty() && !found.contains(&dead),
+                "it names {found:?}"
+            );
+            Ok(())
+        })?;
         cluster.wait(
             "the image is pulled from another host",
             MOVES_WITHIN,
             || pull(&cluster, other, "kept").map(drop),
         )
     });
-    moved?;
+    pulled?;
     story.phase(&format!(
         "pulled again after {:.1} s; the link heals",
         took.as_secs_f64()
