@@ -29,6 +29,7 @@ use crate::disk::DataDir;
 use crate::http::{self, Api, Caller};
 use crate::loops;
 use crate::loops::leader::LeaderHands;
+use crate::loops::registry::Tenure;
 use crate::model::{LeaseEvent, Member, MemberStatus, Op, Role, Topic};
 use crate::pki::{ALPN_JOIN, ALPN_RPC, CertStore, PeerIdentity, PkiError, Token, tls};
 use crate::rpc::PickConfig;
@@ -172,9 +173,9 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
         held: held.clone(),
     };
     tasks.critical("lease", lease.run(shutdown.clone()));
-    let flag = edges::lease_flag(held.subscribe(), tasks);
+    let tenure = Tenure::new(held.subscribe());
     if let Some(listener) = doors.registry {
-        edges::registry(&joined, listener, &certificates, flag, &report, tasks)?;
+        edges::registry(&joined, listener, &certificates, tenure, &report, tasks)?;
     }
     edges::swarm(&joined, &report, tasks);
     let renewal = Renewal {

@@ -16,7 +16,7 @@ use super::rights;
 use crate::decide::swarm::JoinOffer;
 use crate::model::{ClusterId, MemberStatus, NodeId, Role};
 use crate::pki::{ALPN_JOIN, PeerIdentity};
-use crate::rpc::{Handler, Incoming, Peer};
+use crate::rpc::{Handler, Incoming, MAX_PAYLOAD, Peer};
 use crate::store::{Answer, HttpCall, HttpReply, Leader as _, Question, Store};
 use crate::task::clock;
 
@@ -238,6 +238,12 @@ impl Services {
                     "this version does not know that call".into(),
                 )),
             };
+            let bytes = postcard::to_stdvec(&reply).unwrap_or_default();
+            if bytes.len() <= MAX_PAYLOAD {
+                return bytes;
+            }
+            let why = format!("an answer of {} bytes is too large", bytes.len());
+            let reply: Result<CallReply, CallError> = Err(CallError::Failed(why));
             postcard::to_stdvec(&reply).unwrap_or_default()
         }
         .boxed()
@@ -286,6 +292,7 @@ impl Services {
                 )
             }
             Call::Servers => CallReply::Servers(self.servers()),
+            Call::Unheard(term) => CallReply::Unheard(self.leases.unheard(term)),
         })
     }
 

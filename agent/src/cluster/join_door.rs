@@ -1,6 +1,7 @@
 //! The answering side of a join channel.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -11,6 +12,9 @@ use crate::model::{Member, Role, TokenId};
 use crate::pki::proof::{self, Binding};
 use crate::pki::{Csr, JoinKey, ProofKey};
 use crate::rpc::{Incoming, Peer};
+
+/// Who has not proved that it knows a token by then is sent away: its place is others', too.
+const PROOF: Duration = Duration::from_secs(10);
 
 /// Who proved what on this channel.
 #[derive(Clone, Debug)]
@@ -61,24 +65,36 @@ enum Stage {
 
 /// Serves one join channel until it ends.
 pub async fn serve(host: Arc<dyn Host>, peer: Peer, incoming: Incoming) {
+    let peer_address = peer.address;
     let stage = Arc::new(Mutex::new(Stage::Fresh));
-    incoming
-        .answer(move |request| {
-            let (host, stage, peer) = (Arc::clone(&host), Arc::clone(&stage), peer.clone());
-            async move {
-                let reply = match postcard::from_bytes(&request) {
-                    Ok(call) => answer(&*host, &stage, &peer, call).await,
-                    Err(_) => Err("that is not a join message of this version".to_owned()),
-                };
-                let reply = reply.unwrap_or_else(|why| {
-                    tracing::info!(from = %peer.address, why, "refused a joiner");
-                    JoinReply::Refused(why)
-                });
-                postcard::to_stdvec(&reply).unwrap_or_default()
+    let proof = {
+        let stage = Arc::clone(&stage);
+        async move {
+            tokio::time::sleep(PROOF).await;
+            if matches!(&*lock(&stage), Stage::Proven(_)) {
+                std::future::pending::<()>().await;
             }
-            .boxed()
-        })
-        .await;
+        }
+    };
+    let answers = incoming.answer(move |request| {
+        let (host, stage, peer) = (Arc::clone(&host), Arc::clone(&stage), peer.clone());
+        async move {
+            let reply = match postcard::from_bytes(&request) {
+                Ok(call) => answer(&*host, &stage, &peer, call).await,
+                Err(_) => Err("that is not a join message of this version".to_owned()),
+            };
+            let reply = reply.unwrap_or_else(|why| {
+                tracing::info!(from = %peer.address, why, "refused a joiner");
+                JoinReply::Refused(why)
+            });
+            postcard::to_stdvec(&reply).unwrap_or_default()
+        }
+        .boxed()
+    });
+    tokio::select! {
+        () = answers => {}
+        () = proof => tracing::debug!(peer = %peer_address, "closing a channel without a proof"),
+    }
 }
 
 async fn answer(

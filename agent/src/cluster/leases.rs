@@ -12,7 +12,7 @@ use crate::rpc::{FrameStream, RpcError};
 use crate::store::Store;
 use crate::store::memory::LeaderMemory;
 use crate::store::raft::Raft;
-use crate::task::clock;
+use crate::task::{self, clock};
 
 /// Between two tries to tell the leader.
 const PAUSE: Duration = Duration::from_millis(30);
@@ -56,7 +56,11 @@ impl LeaseKeeper {
     async fn renewals(&self, who: Renewer, stream: &mut FrameStream) -> Result<(), RpcError> {
         let Renewer { node, boot, number } = who;
         loop {
-            let item = stream.source.next().await?;
+            // Longer than this a node that lives is not silent; its lease has lapsed long before.
+            let Ok(item) = tokio::time::timeout(self.lease * 2, stream.source.next()).await else {
+                return Ok(());
+            };
+            let item = item?;
             let word = match postcard::from_bytes(&item) {
                 Ok(LeaseItem::Renew(report)) => {
                     self.tell(LeaseNews::Renew {
@@ -110,6 +114,7 @@ impl LeaseKeeper {
 
     /// The leader's part. `None`: this server does not lead, by a quorum's word.
     pub async fn take(&self, via: NodeId, news: LeaseNews) -> Option<LeaseWord> {
+        self.lead()?;
         match news {
             LeaseNews::Renew {
                 node,
@@ -129,6 +134,43 @@ impl LeaseKeeper {
                 Some(LeaseWord::Renewed)
             }
         }
+    }
+
+    /// Makes the memory that of this term. The first time, it asks the leader before whom it had
+    /// not heard (L4): a node that nobody holds a stream for gets one lease in all, not one for
+    /// every election. A leader before that does not answer has taken what it knew with it; then
+    /// all start afresh.
+    fn lead(&self) -> Option<()> {
+        let term = self.raft.leading()?;
+        let state = self.store.state();
+        let members = state.members().map(|member| &**member);
+        self.memory.lead(term, members, self.me);
+        if let Some(before) = self.memory.take_predecessor() {
+            let (path, memory, lease) =
+                (Arc::clone(&self.path), Arc::clone(&self.memory), self.lease);
+            let _ = task::spawn("leases of the leader before", async move {
+                let call = Call::Unheard(before.term);
+                if let Some(CallReply::Unheard(unheard)) =
+                    path.call_server(before.leader, &call, lease).await
+                {
+                    let unheard = unheard.into_iter();
+                    memory.inherit(
+                        term,
+                        unheard.map(|(node, age)| (node, Duration::from_millis(age))),
+                    );
+                }
+            });
+        }
+        Some(())
+    }
+
+    /// To a later leader: whom this one had not heard in `term`, in milliseconds.
+    #[must_use]
+    pub fn unheard(&self, term: u64) -> Vec<(NodeId, u64)> {
+        let unheard = self.memory.unheard(term).into_iter();
+        unheard
+            .map(|(node, age)| (node, u64::try_from(age.as_millis()).unwrap_or(u64::MAX)))
+            .collect()
     }
 
     async fn renew(

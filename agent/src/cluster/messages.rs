@@ -73,6 +73,8 @@ pub enum Call {
     Renew(Vec<u8>),
     /// Who leads, and where the servers are.
     Servers,
+    /// To the leader of an earlier term: which nodes it had not heard. Servers only.
+    Unheard(u64),
 }
 
 /// The answer to a [`Call`].
@@ -94,6 +96,8 @@ pub enum CallReply {
     Certificate(String),
     /// To `Servers`.
     Servers(ServerList),
+    /// To `Unheard`: the nodes, and for how many milliseconds nobody had heard them.
+    Unheard(Vec<(NodeId, u64)>),
 }
 
 /// Where the servers are.

@@ -29,3 +29,5 @@ pub mod renewal;
 pub mod requests;
 pub mod rights;
 pub mod worker_join;
+
+mod pipeline;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream};
 use openraft::OptionalSend;
-use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::v2::RaftNetworkV2;
 use openraft::network::{RPCOption, RaftNetworkFactory};
 use openraft::raft::{
@@ -16,22 +16,23 @@ use openraft::raft::{
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
+use tokio::sync::oneshot;
 
-use super::messages::{
-    AppendAnswer, Call, CallReply, Envelope, Open, RaftCall, RaftReply, SnapshotAnswer,
-};
+use super::messages::{Call, CallReply, Envelope, Open, RaftCall, RaftReply, SnapshotAnswer};
 use super::peers::{Peers, PeersError};
+use super::pipeline::{Failure, Line, broken, pipeline};
 use crate::model::{ClusterId, NodeId};
 use crate::rpc::FrameStream;
 use crate::store::machine::SnapshotBytes;
 use crate::store::raft_types::{Peer, TypeConfig};
+use crate::task;
 
 /// A snapshot travels in parts of this size, so that others get a word in on the link.
 const SNAPSHOT_PART: usize = 1024 * 1024;
-/// Appends on their way to one follower: enough to keep a link busy, few enough to stop soon.
-const PIPELINE: usize = 64;
-/// An append or its answer that takes longer than this means that the link is dead.
-const APPEND_DEADLINE: Duration = Duration::from_secs(2);
+/// A snapshot's part, or its answer, that takes longer than this means that the link is dead. The
+/// answer comes when the snapshot is installed and durable.
+const PART_DEADLINE: Duration = Duration::from_secs(10);
+const INSTALL_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Makes a [`Link`] to each other server.
 #[derive(Clone)]
@@ -57,6 +58,8 @@ impl RaftNetworkFactory<TypeConfig> for Network {
             envelope,
             rpc: node.rpc,
             peers: Arc::clone(&self.peers),
+            line: None,
+            dialing: None,
         }
     }
 }
@@ -66,16 +69,14 @@ pub struct Link {
     envelope: Envelope,
     rpc: SocketAddr,
     peers: Arc<Peers>,
+    line: Option<Line>,
+    /// A line that is being made. Whoever asked for it may give up before it is there: a heartbeat
+    /// has less time than a handshake may take on a busy machine.
+    dialing: Option<oneshot::Receiver<Result<FrameStream, PeersError>>>,
 }
-
-type Failure = RPCError<TypeConfig>;
 
 fn unreachable(error: &PeersError) -> Failure {
     RPCError::Unreachable(Unreachable::from_string(error))
-}
-
-fn broken(why: impl ToString) -> Failure {
-    RPCError::Network(NetworkError::from_string(why))
 }
 
 impl Link {
@@ -98,6 +99,28 @@ impl Link {
             .stream_at(self.envelope.to, self.rpc, open)
             .await
             .map_err(|error| unreachable(&error))
+    }
+
+    /// Makes sure that there is a line. Cancel safe: what is begun goes on.
+    async fn ensure_line(&mut self) -> Result<(), Failure> {
+        if self.line.as_ref().is_some_and(Line::is_usable) {
+            return Ok(());
+        }
+        self.line = None;
+        let dialing = self.dialing.get_or_insert_with(|| {
+            let (done, made) = oneshot::channel();
+            let (peers, envelope, rpc) = (Arc::clone(&self.peers), self.envelope, self.rpc);
+            let _ = task::spawn("raft line", async move {
+                let open = Open::Append(envelope);
+                let _ = done.send(peers.stream_at(envelope.to, rpc, &open).await);
+            });
+            made
+        });
+        let made = dialing.await;
+        self.dialing = None;
+        let stream = made.map_err(broken)?.map_err(|error| unreachable(&error))?;
+        self.line = Some(Line::new(stream));
+        Ok(())
     }
 }
 
@@ -127,8 +150,8 @@ impl RaftNetworkV2<TypeConfig> for Link {
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
         async move {
-            let stream = self.open(&Open::Append(self.envelope)).await?;
-            Ok(pipeline(stream, input))
+            self.ensure_line().await?;
+            Ok(pipeline(&mut self.line, input))
         }
         .boxed()
     }
@@ -167,9 +190,12 @@ impl RaftNetworkV2<TypeConfig> for Link {
             let open = Open::Snapshot(self.envelope, vote, Box::new(snapshot.meta), length);
             let mut stream = self.open(&open).await?;
             for part in snapshot.snapshot.chunks(SNAPSHOT_PART) {
-                stream.sink.send(part.to_vec()).await.map_err(broken)?;
+                let sent = stream.sink.send(part.to_vec());
+                let sent = tokio::time::timeout(PART_DEADLINE, sent).await;
+                sent.map_err(broken)?.map_err(broken)?;
             }
-            let answer = stream.source.next().await.map_err(broken)?;
+            let answer = tokio::time::timeout(INSTALL_DEADLINE, stream.source.next()).await;
+            let answer = answer.map_err(broken)?.map_err(broken)?;
             let answer: SnapshotAnswer = postcard::from_bytes(&answer).map_err(broken)?;
             tracing::info!(to = %self.envelope.to, bytes = length, "sent a snapshot");
             answer.map_err(broken)
@@ -190,84 +216,4 @@ impl RaftNetworkV2<TypeConfig> for Link {
             _ => Err(broken("an answer of another kind")),
         }
     }
-}
-
-/// Sends appends as they come and yields the answers in their order, without waiting for one
-/// before the next goes out.
-fn pipeline<'s, S>(
-    stream: FrameStream,
-    input: S,
-) -> BoxStream<'s, Result<StreamAppendResult<TypeConfig>, Failure>>
-where
-    S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
-{
-    struct Pipe<S> {
-        stream: FrameStream,
-        input: Option<S>,
-        waiting: usize,
-        over: bool,
-    }
-    let pipe = Pipe {
-        stream,
-        input: Some(input),
-        waiting: 0,
-        over: false,
-    };
-    futures_util::stream::unfold(pipe, |mut pipe| async move {
-        loop {
-            if pipe.over || (pipe.input.is_none() && pipe.waiting == 0) {
-                return None;
-            }
-            let room = pipe.waiting < PIPELINE;
-            let next = async {
-                match &mut pipe.input {
-                    Some(input) if room => input.next().await,
-                    _ => std::future::pending().await,
-                }
-            };
-            let answer = async {
-                if pipe.waiting == 0 {
-                    return std::future::pending().await;
-                }
-                tokio::time::timeout(APPEND_DEADLINE, pipe.stream.source.next()).await
-            };
-            let step = tokio::select! {
-                biased;
-                answer = answer => Err(answer),
-                request = next => Ok(request),
-            };
-            match step {
-                Ok(None) => pipe.input = None,
-                Ok(Some(request)) => {
-                    let sent = match postcard::to_stdvec(&request) {
-                        Ok(bytes) => {
-                            tokio::time::timeout(APPEND_DEADLINE, pipe.stream.sink.send(bytes))
-                                .await
-                                .map_err(broken)
-                                .and_then(|sent| sent.map_err(broken))
-                        }
-                        Err(error) => Err(broken(error)),
-                    };
-                    match sent {
-                        Ok(()) => pipe.waiting += 1,
-                        Err(error) => {
-                            pipe.over = true;
-                            return Some((Err(error), pipe));
-                        }
-                    }
-                }
-                Err(answer) => {
-                    pipe.waiting -= 1;
-                    let item = answer.map_err(broken).and_then(|bytes| {
-                        let bytes = bytes.map_err(broken)?;
-                        let answer: AppendAnswer = postcard::from_bytes(&bytes).map_err(broken)?;
-                        answer.map_err(broken)
-                    });
-                    pipe.over = !matches!(item, Ok(Ok(_)));
-                    return Some((item, pipe));
-                }
-            }
-        }
-    })
-    .boxed()
 }

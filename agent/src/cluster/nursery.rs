@@ -16,12 +16,14 @@ use super::join_door::{Host, Joiner};
 use super::join_messages::{Founding, JoinReply};
 use super::me::Me;
 use super::papers::{self, Papers, Record, ServerPapers};
-use crate::decide::bootstrap::{Announcement, Bid, Sight, Standing, Step, View, plan};
+use crate::decide::bootstrap::{Announcement, Bid, Sight, Standing, Step, View, may_promise, plan};
 use crate::discover::Sources;
 use crate::disk::{DataDir, DiskError};
 use crate::model::{ClusterId, Member, NodeId, Role, TokenId};
 use crate::pki::{Csr, JoinKey, ProofKey, Token};
 use crate::task::{Backoff, Shutdown, clock};
+
+mod host;
 
 /// Rounds come fast at first, since servers that start together should form at once.
 const EAGER: Duration = Duration::from_millis(40);
@@ -62,6 +64,9 @@ pub struct Nursery {
 struct Inner {
     record: Record,
     known: BTreeSet<SocketAddr>,
+    /// What came of the last round of asking.
+    seen: BTreeMap<SocketAddr, Sight>,
+    unresolved: usize,
     /// Others' announcements as they came in at the door, by their RPC address.
     callers: BTreeMap<NodeId, (Announcement, Instant)>,
     papers: Option<Papers>,
@@ -77,6 +82,8 @@ impl Nursery {
         let inner = Inner {
             record,
             known: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            unresolved: 0,
             callers: BTreeMap::new(),
             papers: None,
             alive: clock::now(),
@@ -105,7 +112,8 @@ impl Nursery {
                 return Ok(papers);
             }
             let seen = self.ask_all(sources, &mut channels).await;
-            let step = self.decide(&seen);
+            self.lock().seen.clone_from(&seen);
+            let step = self.with_view(plan);
             match self.act(step, &seen, &mut channels, &mut said).await? {
                 Outcome::Member(papers) => return Ok(*papers),
                 Outcome::Progress => pace.reset(),
@@ -140,9 +148,13 @@ impl Nursery {
         sources: &Sources,
         channels: &mut BTreeMap<SocketAddr, JoinChannel>,
     ) -> BTreeMap<SocketAddr, Sight> {
-        let mut addresses = sources.addresses().await;
+        let (mut addresses, unresolved) = sources.look().await;
         addresses.remove(&self.me.rpc());
-        self.lock().known.clone_from(&addresses);
+        {
+            let mut inner = self.lock();
+            inner.known.clone_from(&addresses);
+            inner.unresolved = unresolved;
+        }
         channels.retain(|_, channel| !channel.is_closed());
         let asked = addresses.iter().map(|address| {
             let channel = channels.remove(address);
@@ -183,11 +195,12 @@ impl Nursery {
         Ok((channel, said))
     }
 
-    fn decide(&self, seen: &BTreeMap<SocketAddr, Sight>) -> Step {
+    /// Lets `decide` look at all that this server knows.
+    fn with_view<T>(&self, decide: impl FnOnce(&View<'_>) -> T) -> T {
         let me = self.announcement();
-        let mut seen = seen.clone();
         // Those who found us count as well as those whom we found.
         let inner = self.lock();
+        let mut seen = inner.seen.clone();
         let fresh = inner
             .callers
             .values()
@@ -196,12 +209,13 @@ impl Nursery {
             seen.entry(said.member.rpc())
                 .or_insert_with(|| Sight::Somebody(said.clone()));
         }
-        let quiet = inner.alive.elapsed();
+        let (quiet, unresolved) = (inner.alive.elapsed(), inner.unresolved);
         drop(inner);
-        plan(&View {
+        decide(&View {
             me: &me,
             own: self.me.rpc(),
             seen: &seen,
+            unresolved,
             quiet,
             accepted: false,
         })
@@ -233,7 +247,15 @@ impl Nursery {
                     self.collect(&bid, channels).await;
                 }
             }
-            Step::Found => return self.found(seen, channels).await,
+            Step::Found => match self.found(seen, channels).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error @ NurseryError::Disk(_)) => return Err(error),
+                // What another announced can't be used: no reason for this one to end.
+                Err(error) => {
+                    said.say(&error.to_string());
+                    return Ok(Outcome::Waiting);
+                }
+            },
             Step::Renounce(cluster) => {
                 tracing::warn!(%cluster, "giving a bootstrap up that made no progress");
                 self.change(|record| {
@@ -470,56 +492,5 @@ impl Said {
             tracing::info!("waiting: {why}");
             self.last = Some((why.to_owned(), clock::now()));
         }
-    }
-}
-
-impl Host for Nursery {
-    fn proof_key(&self, token: TokenId, role: Role) -> Result<ProofKey, String> {
-        founding::own_proof_key(&self.token, token, role)
-    }
-
-    fn join_key(&self) -> Result<JoinKey, String> {
-        self.token
-            .join_key()
-            .ok_or_else(|| "this server has no server token".to_owned())
-    }
-
-    fn announce(
-        &self,
-        theirs: Announcement,
-        founding: Option<Founding>,
-        _joiner: &Joiner,
-    ) -> Result<(Announcement, Option<Founding>), String> {
-        self.note_life(&theirs);
-        if let Some(papers) = founding {
-            self.accept_papers(papers)?;
-        }
-        let new = {
-            let mut inner = self.lock();
-            let before = inner
-                .callers
-                .insert(theirs.node, (theirs.clone(), clock::now()));
-            before.is_none_or(|(said, _)| said != theirs)
-        };
-        if new {
-            self.bell.notify_one();
-        }
-        Ok((self.announcement(), None))
-    }
-
-    fn promise(&self, bid: Bid) -> Result<(), String> {
-        if !bid.members.contains(&self.me.id) {
-            return Err(format!("bid {} is not about this server", bid.cluster));
-        }
-        self.promise_to(&bid)
-    }
-
-    fn admit(
-        &self,
-        _joiner: Joiner,
-        _member: Option<Member>,
-    ) -> BoxFuture<'static, Result<JoinReply, String>> {
-        let name = self.me.name.clone();
-        async move { Err(format!("{name} is not in a cluster yet; try again")) }.boxed()
     }
 }

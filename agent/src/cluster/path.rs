@@ -164,6 +164,9 @@ impl Path {
                 Ok(Ok(done)) => Ok(done),
                 Ok(Err(ProposeError::NotLeader(_))) => Err(Miss::Nothing("deposed".into())),
                 Ok(Err(ProposeError::Unknown(why))) => Err(Miss::Unknown(why)),
+                Ok(Err(error @ ProposeError::TooLarge(_))) => {
+                    Err(Miss::Final(StoreError::TooLarge(error.to_string())))
+                }
                 Err(_) => Err(Miss::Unknown("the leader has no quorum".into())),
             };
         }
@@ -178,15 +181,30 @@ impl Path {
         let (node, address) = self
             .next_hop()
             .ok_or_else(|| Miss::Nothing("no leader".into()))?;
-        self.peers
-            .call_at(node, address, call, deadline)
-            .await
-            .map_err(|error| {
-                if self.raft.is_none() {
-                    self.avoid(node);
-                }
-                miss(&error)
-            })
+        let answer = tokio::select! {
+            answer = self.peers.call_at(node, address, call, deadline) => answer,
+            () = self.another_leads(node) => {
+                return Err(Miss::Unknown("the leader changed meanwhile".into()));
+            }
+        };
+        answer.map_err(|error| {
+            if !self.votes() {
+                self.avoid(node);
+            }
+            miss(&error)
+        })
+    }
+
+    /// Servers: returns when another than `node` leads. A leader whose host froze or was cut off
+    /// leaves its callers without a word, and there is no need to wait for their deadlines.
+    async fn another_leads(&self, node: NodeId) {
+        let Some(raft) = self.raft.as_ref().filter(|_| self.votes()) else {
+            return std::future::pending().await;
+        };
+        let mut view = raft.watch();
+        while raft.view().leader.is_none_or(|leader| leader == node) {
+            raft.changed(&mut view).await;
+        }
     }
 
     /// One call to the leader, if it is another server and answers.
@@ -194,14 +212,37 @@ impl Path {
         self.send(call, deadline).await.ok()
     }
 
+    /// Whether this node's own raft can tell who leads. A server that has just joined has heard of
+    /// no membership yet and goes through others, like a worker.
+    fn votes(&self) -> bool {
+        self.raft
+            .as_ref()
+            .is_some_and(|raft| !raft.view().voters.is_empty())
+    }
+
+    /// One call to this server.
+    pub async fn call_server(
+        &self,
+        node: NodeId,
+        call: &Call,
+        deadline: Duration,
+    ) -> Option<CallReply> {
+        let address = self.address_of(node)?;
+        self.peers.call_at(node, address, call, deadline).await.ok()
+    }
+
+    fn address_of(&self, node: NodeId) -> Option<SocketAddr> {
+        let member = self.store.state().member(node).map(|member| member.rpc());
+        member.or_else(|| self.raft.as_ref()?.peer_address(node))
+    }
+
     fn next_hop(&self) -> Option<(NodeId, SocketAddr)> {
-        let Some(raft) = &self.raft else {
+        let Some(raft) = self.raft.as_ref().filter(|_| self.votes()) else {
             return self.candidates().first().copied();
         };
         let view = raft.view();
         let leader = view.leader.filter(|leader| *leader != raft.id())?;
-        let address = self.store.state().member(leader).map(|member| member.rpc());
-        Some((leader, address.or_else(|| raft.peer_address(leader))?))
+        Some((leader, self.address_of(leader)?))
     }
 
     /// Workers: prefer another server from now on.
@@ -254,8 +295,8 @@ impl Path {
                     .sessions()
                     .get(&id)
                     .map(|s| (**s).clone());
-                if session.is_some() {
-                    self.memory.renew_session(id);
+                if session.is_some() && !self.memory.renew_session(id) {
+                    return Err(Miss::Nothing("the session's end is being committed".into()));
                 }
                 Answer::Session(session)
             }
@@ -338,6 +379,7 @@ impl Leader for Path {
 
     fn http(&self, call: HttpCall) -> BoxFuture<'_, Result<HttpReply, StoreError>> {
         async move {
+            let reads = call.method.eq_ignore_ascii_case("GET");
             let call = Call::Http(call);
             let deadline = clock::now() + HOLD;
             loop {
@@ -345,11 +387,10 @@ impl Leader for Path {
                     Ok(CallReply::Http(reply)) => return Ok(reply),
                     Ok(_) => return Err(StoreError::Unknown("an answer of another kind".into())),
                     Err(Miss::Final(error)) => return Err(error),
-                    Err(Miss::Unknown(why)) => return Err(StoreError::Unknown(why)),
-                    Err(Miss::Nothing(_)) if clock::now() >= deadline => {
-                        return Err(StoreError::NoLeader);
-                    }
-                    Err(Miss::Nothing(_)) => tokio::time::sleep(PAUSE).await,
+                    Err(Miss::Unknown(why)) if !reads => return Err(StoreError::Unknown(why)),
+                    // A read that a server took with it into its grave is asked of the next.
+                    Err(_) if clock::now() >= deadline => return Err(StoreError::NoLeader),
+                    Err(_) => tokio::time::sleep(PAUSE).await,
                 }
             }
         }
@@ -378,7 +419,7 @@ impl Leader for Path {
         }
         Contact {
             leader,
-            age: age(self.memory.heard().map(|(_, at)| at)),
+            age: age(self.memory.heard().map(|heard| heard.at)),
         }
     }
 }

@@ -6,14 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use tokio::sync::oneshot;
 
 use super::messages::{Call, CallError, CallReply, Open};
 use crate::model::{ClusterId, NodeId, Role};
 use crate::pki::PeerIdentity;
 use crate::rpc::{self, Calls, Dialed, FrameStream, RpcError};
+use crate::task;
 
 /// A connection that is not up within this counts as unreachable.
 const DIAL: Duration = Duration::from_millis(1500);
+
+/// Who waits longer than this for another's handshake tries its own: that one may have begun
+/// while the link was cut.
+const TURN: Duration = Duration::from_millis(200);
 
 /// Why another agent did not answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -58,6 +64,8 @@ pub struct Peers {
     cluster: ClusterId,
     tls: ClientTls,
     calls: Mutex<HashMap<SocketAddr, (NodeId, Calls)>>,
+    /// All who call an address at once share one handshake.
+    dialing: Mutex<HashMap<SocketAddr, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Peers {
@@ -68,12 +76,13 @@ impl Peers {
             cluster,
             tls,
             calls: Mutex::default(),
+            dialing: Mutex::default(),
         })
     }
 
     /// Calls `node` at `address`.
     pub async fn call_at(
-        &self,
+        self: &Arc<Self>,
         node: NodeId,
         address: SocketAddr,
         call: &Call,
@@ -86,7 +95,7 @@ impl Peers {
         };
         let answer = calls.call(request, deadline).await;
         if calls.is_closed() || matches!(answer, Err(RpcError::Timeout { .. })) {
-            self.forget(address);
+            self.forget_this(address, &calls);
         }
         let reply: Result<CallReply, CallError> = postcard::from_bytes(&answer?)?;
         Ok(reply?)
@@ -104,12 +113,15 @@ impl Peers {
         Ok(FrameStream::open(dialed, open).await?)
     }
 
-    /// Drops the connection to this address, so that the next call makes a new one.
-    pub fn forget(&self, address: SocketAddr) {
-        self.calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&address);
+    /// Drops this connection, so that the next call makes a new one, unless someone did already.
+    fn forget_this(&self, address: SocketAddr, bad: &Calls) {
+        let mut all = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if all
+            .get(&address)
+            .is_some_and(|(_, calls)| calls.is_same(bad))
+        {
+            all.remove(&address);
+        }
     }
 
     /// Drops all connections (our certificate changed).
@@ -126,14 +138,37 @@ impl Peers {
         (*who == node && !calls.is_closed()).then(|| calls.clone())
     }
 
+    /// The handshake goes on if the caller gives up: a vote has less time than one may take on a
+    /// busy machine, and the next vote finds the connection made.
     async fn connect(
-        &self,
+        self: &Arc<Self>,
         node: NodeId,
         address: SocketAddr,
         deadline: Duration,
     ) -> Result<Calls, PeersError> {
-        let dialed = self.dial(node, address, deadline.min(DIAL)).await?;
-        let calls = Calls::over(dialed);
+        let (done, made) = oneshot::channel();
+        let peers = Arc::clone(self);
+        let _ = task::spawn("rpc dial", async move {
+            let _ = done.send(peers.connect_once(node, address).await);
+        });
+        let timeout = || RpcError::Timeout {
+            address,
+            after: deadline,
+        };
+        let made = tokio::time::timeout(deadline, made).await;
+        made.map_err(|_| timeout())?.map_err(|_| timeout())?
+    }
+
+    async fn connect_once(&self, node: NodeId, address: SocketAddr) -> Result<Calls, PeersError> {
+        let turn = {
+            let mut dialing = self.dialing.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(dialing.entry(address).or_default())
+        };
+        let _turn = tokio::time::timeout(TURN, turn.lock()).await;
+        if let Some(calls) = self.present(node, address) {
+            return Ok(calls);
+        }
+        let calls = Calls::over(self.dial(node, address, DIAL).await?);
         let mut all = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(address, (node, calls.clone()));
         Ok(calls)

@@ -17,8 +17,11 @@ use crate::store::raft::Raft;
 use crate::store::raft_types::{TypeConfig, Vote};
 use crate::store::snapshot::SnapshotMeta;
 
-/// A leader that sends nothing for so long on a stream has another one, or is gone.
-const IDLE: Duration = Duration::from_secs(30);
+/// A leader that sends nothing for so long on a stream has another one. (One whose host is gone is
+/// noticed by the socket; one that has nothing to replicate is silent for long, and well.)
+const IDLE: Duration = Duration::from_secs(3600);
+/// Between two parts of a snapshot.
+const PART_DEADLINE: Duration = Duration::from_secs(30);
 /// A snapshot is refused beyond this, rather than filling the memory.
 const SNAPSHOT_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
@@ -107,7 +110,12 @@ impl RaftDoor {
     ) -> Result<(), RpcError> {
         let mut bytes = Vec::new();
         while (bytes.len() as u64) < length.min(SNAPSHOT_MAX) {
-            bytes.extend_from_slice(&stream.source.next().await?);
+            let part = tokio::time::timeout(PART_DEADLINE, stream.source.next()).await;
+            let Ok(part) = part else {
+                tracing::warn!("a snapshot stopped in the middle");
+                return Ok(());
+            };
+            bytes.extend_from_slice(&part?);
         }
         tracing::info!(bytes = bytes.len(), "received a snapshot");
         let whole = bytes.len() as u64 == length;
@@ -132,9 +140,13 @@ impl RaftDoor {
         stream.sink.send(bytes).await
     }
 
+    /// Only of the present leader, or of one that will be: a deposed one that comes back with its
+    /// old term is no leader.
     fn note(&self, request: &AppendEntriesRequest<TypeConfig>) {
-        if request.vote.is_committed() {
-            self.memory.heard_from(*request.vote.leader_id().node_id());
+        let term = request.vote.leader_id().term();
+        if request.vote.is_committed() && term >= self.raft.view_term() {
+            let leader = *request.vote.leader_id().node_id();
+            self.memory.heard_from(leader, term);
         }
     }
 }

@@ -23,7 +23,7 @@ pub fn call(role: Role, node: NodeId, call: &Call, state: &State) -> Result<(), 
         }
         (Role::Worker, Call::Ask(_) | Call::Http(_) | Call::Renew(_) | Call::Servers) => Ok(()),
         (Role::Worker, Call::Raft(..)) => Err(denied(role, "speak raft")),
-        (Role::Worker, Call::ReadIndex | Call::Lease(_)) => {
+        (Role::Worker, Call::ReadIndex | Call::Lease(_) | Call::Unheard(_)) => {
             Err(denied(role, "make a server's call"))
         }
         (Role::Operator, _) => Err(denied(role, "use the port between agents; use HTTPS")),

@@ -102,6 +102,8 @@ pub struct View<'a> {
     pub own: SocketAddr,
     /// What came of asking each address.
     pub seen: &'a BTreeMap<SocketAddr, Sight>,
+    /// Names in the config that did not resolve: behind each may be a server.
+    pub unresolved: usize,
     /// How long the present bid has gone without a sign of life of its proposer or of a founded
     /// member; for the proposer: how long it has been waiting for promises.
     pub quiet: Duration,
@@ -112,6 +114,9 @@ pub struct View<'a> {
 /// Decides.
 #[must_use]
 pub fn plan(view: &View<'_>) -> Step {
+    if let Some(cluster) = stranded(view) {
+        return Step::Renounce(cluster);
+    }
     match &view.me.standing {
         Standing::Member(_) => Step::Wait("a member already".into()),
         Standing::Promised(bid) => with_bid(view, bid),
@@ -150,13 +155,7 @@ fn blank(view: &View<'_>) -> Step {
         return Step::Join(cluster, address);
     }
     let me = view.me;
-    let servers: BTreeMap<NodeId, &Announcement> = view
-        .others()
-        .map(|(_, said)| said)
-        .chain([me])
-        .filter(|said| said.role == Role::Server)
-        .map(|said| (said.node, said))
-        .collect();
+    let servers = servers(view);
     if let Some(other) = servers.values().find(|said| said.expect != me.expect) {
         return Step::Wait(format!(
             "{} says expect: {}, {} says expect: {}; they must be equal",
@@ -173,8 +172,7 @@ fn blank(view: &View<'_>) -> Step {
         return Step::Wait(format!("{} of {expect} servers are here", blank.len()));
     }
     let chosen: BTreeSet<NodeId> = blank.into_iter().take(expect).collect();
-    let unknown = unknown_addresses(view, &servers);
-    let all = servers.len() + unknown.len();
+    let all = all_servers(view, &servers);
     if chosen.len() * 2 <= all {
         return Step::Wait(format!(
             "expect: {expect} is not more than half of the {all} servers that are known of, so two \
@@ -187,6 +185,77 @@ fn blank(view: &View<'_>) -> Step {
     } else {
         Step::Wait("the server with the smallest id proposes".into())
     }
+}
+
+fn servers<'a>(view: &'a View<'_>) -> BTreeMap<NodeId, &'a Announcement> {
+    view.others()
+        .map(|(_, said)| said)
+        .chain([view.me])
+        .filter(|said| said.role == Role::Server)
+        .map(|said| (said.node, said))
+        .collect()
+}
+
+/// How many servers there may be, by all that anyone knows.
+fn all_servers(view: &View<'_>, servers: &BTreeMap<NodeId, &Announcement>) -> usize {
+    servers.len() + unknown_addresses(view, servers).len() + view.unresolved
+}
+
+/// A bootstrap that one of its members has given up, and that this one never promised itself to:
+/// its proposer may have died, disk and all, before it asked here. It ends only when a majority
+/// gives it up, so this one does, too.
+fn stranded(view: &View<'_>) -> Option<ClusterId> {
+    let own = match &view.me.standing {
+        Standing::Promised(bid) => Some(bid.cluster),
+        Standing::Member(_) => return None,
+        Standing::Blank => None,
+    };
+    view.others().find_map(|(_, said)| match &said.standing {
+        Standing::Promised(bid)
+            if Some(bid.cluster) != own
+                && bid.members.contains(&view.me.node)
+                && said.renounced.contains(&bid.cluster)
+                && !view.me.renounced.contains(&bid.cluster) =>
+        {
+            Some(bid.cluster)
+        }
+        _ => None,
+    })
+}
+
+/// Whether this server, by what it knows itself, may promise itself to `bid`: its proposer may
+/// know less.
+///
+/// # Errors
+///
+/// Why it may not.
+pub fn may_promise(view: &View<'_>, bid: &Bid) -> Result<(), String> {
+    let me = view.me;
+    let expect = me.expect as usize;
+    if !bid.members.contains(&me.node) || !bid.members.contains(&bid.proposer) {
+        return Err(format!("bid {} is not about this server", bid.cluster));
+    }
+    if bid.members.len() != expect {
+        return Err(format!(
+            "bid {} is for {} servers, {} says expect: {expect}; they must be equal",
+            bid.cluster,
+            bid.members.len(),
+            me.name
+        ));
+    }
+    if let Some((cluster, address)) = view.founded() {
+        return Err(format!(
+            "this server has met cluster {cluster} at {address}, and joins it"
+        ));
+    }
+    let all = all_servers(view, &servers(view));
+    if expect * 2 <= all {
+        return Err(format!(
+            "expect: {expect} is not more than half of the {all} servers that {} knows of",
+            me.name
+        ));
+    }
+    Ok(())
 }
 
 /// Addresses that someone knows of and nobody answers at: each may be a server.
@@ -206,9 +275,14 @@ fn unknown_addresses(
 fn with_bid(view: &View<'_>, bid: &Bid) -> Step {
     let me = view.me;
     let majority = bid.members.len() / 2 + 1;
+    // A member of another cluster will never found this one.
+    let elsewhere = |said: &Announcement| match said.standing {
+        Standing::Member(cluster) => cluster != bid.cluster,
+        _ => false,
+    };
     let gave_up = |node: &NodeId| {
         view.announcement(*node)
-            .is_some_and(|said| said.renounced.contains(&bid.cluster))
+            .is_some_and(|said| said.renounced.contains(&bid.cluster) || elsewhere(said))
     };
     let renounced = bid.members.iter().filter(|node| gave_up(node)).count();
     if gave_up(&bid.proposer) || renounced >= majority {

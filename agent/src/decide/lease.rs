@@ -70,8 +70,9 @@ pub enum Renewal {
 }
 
 impl Table {
-    /// A new leader's table (L4): everyone starts afresh, but the deposed leader, who was last
-    /// heard at the time given.
+    /// A new leader's table (L4): everyone starts afresh, but for the deposed leader, who was last
+    /// heard at the time given. Where none was deposed, this one led before, and whoever it had
+    /// not heard then goes on from there: one lease in all, not one for every election.
     pub fn restart<'a>(
         &mut self,
         now: Duration,
@@ -79,12 +80,13 @@ impl Table {
         deposed: Option<(NodeId, Duration)>,
     ) {
         self.last_tick = None;
+        let unheard: BTreeMap<NodeId, Duration> = match deposed {
+            Some(deposed) => BTreeMap::from([deposed]),
+            None => self.unheard_since().collect(),
+        };
         self.entries = members
             .map(|member| {
-                let heard = match deposed {
-                    Some((node, heard)) if node == member.id => heard,
-                    _ => now,
-                };
+                let heard = unheard.get(&member.id).map_or(now, |heard| now.min(*heard));
                 let lapsed = member.status != MemberStatus::Alive;
                 (
                     member.id,
@@ -95,6 +97,30 @@ impl Table {
                 )
             })
             .collect();
+    }
+
+    fn unheard_since(&self) -> impl Iterator<Item = (NodeId, Duration)> + '_ {
+        let unheard = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.stream.is_none());
+        unheard.map(|(node, entry)| (*node, entry.heard))
+    }
+
+    /// Who was not heard since the table was made, and how long ago its lease began.
+    pub fn unheard(&self, now: Duration) -> impl Iterator<Item = (NodeId, Duration)> + '_ {
+        self.unheard_since()
+            .map(move |(node, heard)| (node, now.saturating_sub(heard)))
+    }
+
+    /// The leader before had not heard `node` since `heard`; if nobody has meanwhile, its lease
+    /// goes on from there.
+    pub fn inherit(&mut self, node: NodeId, heard: Duration) {
+        if let Some(entry) = self.entries.get_mut(&node)
+            && entry.stream.is_none()
+        {
+            entry.heard = entry.heard.min(heard);
+        }
     }
 
     /// A stream begins or a renewal comes.
@@ -182,10 +208,17 @@ impl Table {
         events
     }
 
-    /// The outcome of a proposed event is known (applied or not): renewals are taken again.
-    pub fn settle(&mut self, node: NodeId) {
-        if let Some(entry) = self.entries.get_mut(&node) {
-            entry.ending = false;
+    /// What came of a proposed event. Once it is known (applied, or never to be), renewals are
+    /// taken again. An end that may yet be committed goes on refusing them (R7), and is proposed
+    /// again: after that one, none of the earlier can come.
+    pub fn settle(&mut self, node: NodeId, event: LeaseEvent, known: bool) {
+        let Some(entry) = self.entries.get_mut(&node) else {
+            return;
+        };
+        match event {
+            _ if known => entry.ending = false,
+            LeaseEvent::Silent => entry.silent_told = false,
+            _ => {}
         }
     }
 
@@ -246,14 +279,16 @@ impl Entry {
         let held = !kept && !self.closed && quiet <= timing.lease;
         match member.status {
             MemberStatus::Leaving => None,
-            MemberStatus::Alive if held || kept => {
+            MemberStatus::Alive if (held || kept) && !self.ending => {
                 let other_boot = held && self.stream.is_some_and(|s| member.boot != Some(s.boot));
                 other_boot.then_some(LeaseEvent::Held)
             }
             MemberStatus::Alive => {
+                if !self.ending {
+                    self.losses.push_back(now);
+                }
                 self.ending = true;
                 self.held_since = None;
-                self.losses.push_back(now);
                 Some(LeaseEvent::Lapsed)
             }
             MemberStatus::Lapsed | MemberStatus::Failed if held && self.stream.is_some() => {

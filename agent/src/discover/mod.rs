@@ -42,8 +42,16 @@ impl Sources {
 
     /// What they come to now.
     pub async fn addresses(&self) -> BTreeSet<SocketAddr> {
+        self.look().await.0
+    }
+
+    /// What they come to now, and how many of them came to nothing: behind each of those there may
+    /// be a server.
+    pub async fn look(&self) -> (BTreeSet<SocketAddr>, usize) {
         let found = join_all(self.list.iter().map(addresses_of)).await;
-        found.into_iter().flatten().collect()
+        let silent = found.iter().filter(|addresses| addresses.is_empty());
+        let silent = silent.count();
+        (found.into_iter().flatten().collect(), silent)
     }
 }
 
@@ -85,7 +93,8 @@ mod tests {
                 port: 8300,
             },
         ]);
-        let found = sources.addresses().await;
+        let (found, silent) = sources.look().await;
+        assert_eq!(silent, 1);
         assert!(found.contains(&fixed));
         assert!(
             found

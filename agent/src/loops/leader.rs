@@ -44,7 +44,29 @@ pub(super) fn unless_deposed(round: Result<Next, LeaderError>) -> Result<Next, L
 /// A leader's own command is given up after this long, and decided anew.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(3);
 
+impl LeaderError {
+    /// Whether the command is certain never to be applied.
+    pub(super) fn is_known(&self) -> bool {
+        match self {
+            Self::Propose(error) => !matches!(error, ProposeError::Unknown(_)),
+            Self::NoQuorum => false,
+            Self::Refused(_) => true,
+        }
+    }
+}
+
 impl LeaderHands {
+    /// Whether this server leads; then its memory is that of this term.
+    pub(super) fn lead(&self) -> bool {
+        let Some(term) = self.raft.leading() else {
+            return false;
+        };
+        let state = self.store.state();
+        let members = state.members().map(|member| &**member);
+        self.memory.lead(term, members, self.raft.id());
+        true
+    }
+
     /// Commits a command of the leader's own; it must be idempotent.
     pub async fn propose(&self, op: Op) -> Result<(), LeaderError> {
         let proposed = tokio::time::timeout(DEADLINE, self.raft.propose(None, op)).await;

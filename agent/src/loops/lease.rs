@@ -17,7 +17,6 @@ const TICK: Duration = Duration::from_millis(100);
 struct Leases {
     hands: LeaderHands,
     timing: Timing,
-    leading: Option<u64>,
     view: ViewWatch,
 }
 
@@ -27,7 +26,6 @@ pub async fn run(hands: LeaderHands, timing: Timing, shutdown: Shutdown) {
     let round = Leases {
         hands,
         timing,
-        leading: None,
         view,
     };
     Looper::new("leases", TICK, &shutdown).run(round).await;
@@ -50,17 +48,10 @@ impl Round for Leases {
 
 impl Leases {
     async fn look(&mut self) -> Result<Next, LeaderError> {
-        if !self.hands.raft.is_leader() {
-            self.leading = None;
+        if !self.hands.lead() {
             return Ok(Next::OnTick);
         }
-        let term = self.hands.raft.view().term;
         let state = self.hands.store.state();
-        if self.leading != Some(term) {
-            self.leading = Some(term);
-            let members = state.members().map(|member| &**member);
-            self.hands.memory.restart(members, self.hands.raft.id());
-        }
         let (events, reap) = self.hands.memory.with_table(|table, now| {
             let members = || state.members().map(|member| &**member);
             let events = table.plan(now, &self.timing, members());
@@ -72,7 +63,10 @@ impl Leases {
                 tracing::info!(%node, ?event, "lease");
             }
             let done = hands.propose(Op::Lease { node, boot, event }).await;
-            hands.memory.with_table(|table, _| table.settle(node));
+            let known = done.as_ref().map_or_else(LeaderError::is_known, |()| true);
+            hands
+                .memory
+                .with_table(|table, _| table.settle(node, event, known));
             done
         });
         let done: Vec<_> = join_all(proposals).await;

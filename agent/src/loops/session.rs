@@ -35,7 +35,7 @@ impl Round for Sessions {
 
 impl Sessions {
     async fn look(&mut self) -> Result<Next, LeaderError> {
-        if !self.hands.raft.is_leader() {
+        if !self.hands.lead() {
             return Ok(Next::OnTick);
         }
         let state = self.hands.store.state();
@@ -45,13 +45,10 @@ impl Sessions {
             .filter(|s| s.ttl.is_some())
             .map(|s| s.id)
             .collect();
-        let renewed = self.hands.memory.renewals(&alive);
-        let now = self.hands.memory.now();
-        let over = plan(
-            state.sessions().iter().map(|session| &**session),
-            &renewed,
-            now,
-        );
+        let over = self.hands.memory.expire_sessions(&alive, |renewed, now| {
+            let sessions = state.sessions().iter().map(|session| &**session);
+            plan(sessions, renewed, now)
+        });
         if !over.is_empty() {
             tracing::info!(sessions = over.len(), "sessions expired");
             self.hands.propose(Op::SessionsExpire(over)).await?;

@@ -13,7 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 
-use super::frame::{Frame, FrameReader, Kind};
+use super::frame::{Frame, FrameReader, Kind, MAX_PAYLOAD};
 use super::serve::Socket;
 use super::stream::write_all;
 use super::{Dialed, RpcError};
@@ -23,6 +23,10 @@ use crate::task;
 const QUEUE: usize = 1024;
 /// Answers that wait for the writer: more than any burst of woken blocking queries on one connection.
 const ANSWERS: usize = 65_536;
+/// While someone waits and nothing comes, the other side is asked this often whether it is there,
+/// and given up after so many times: its kernel may go on confirming what the process never reads.
+const PING: Duration = Duration::from_secs(1);
+const PINGS: u32 = 5;
 /// The writer gathers up to this much before it writes.
 const GATHER: usize = 256 * 1024;
 
@@ -72,8 +76,9 @@ impl Calls {
         });
         let _ = task::spawn("rpc reader", {
             let waiting = Arc::clone(&waiting);
+            let out = out.downgrade();
             async move {
-                let _ = read_replies(FrameReader::new(reader), &waiting).await;
+                let _ = read_replies(FrameReader::new(reader), &waiting, &out).await;
                 waiting.close();
             }
         });
@@ -88,6 +93,12 @@ impl Calls {
         }
     }
 
+    /// Whether both are clones of one connection.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Whether the connection has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -98,6 +109,10 @@ impl Calls {
     /// the other side that nobody waits any more.
     pub async fn call(&self, request: Vec<u8>, deadline: Duration) -> Result<Bytes, RpcError> {
         let address = self.inner.address;
+        let size = request.len();
+        if size > MAX_PAYLOAD {
+            return Err(RpcError::TooLarge { address, size });
+        }
         let closed = || RpcError::Closed {
             address,
             reason: "the connection broke".into(),
@@ -151,15 +166,40 @@ impl Drop for CallGuard<'_> {
 async fn read_replies(
     mut reader: FrameReader<ReadHalf<Socket>>,
     waiting: &Waiting,
+    out: &mpsc::WeakSender<Frame>,
 ) -> std::io::Result<()> {
-    while let Some(frame) = reader.next().await? {
-        if frame.kind == Kind::Reply
-            && let Some(call) = waiting.calls().remove(&frame.number)
-        {
-            let _ = call.send(frame.payload);
+    let mut quiet = 0;
+    let mut pending = 0;
+    loop {
+        match tokio::time::timeout(PING, reader.next()).await {
+            Ok(frame) => {
+                let Some(frame) = frame? else { return Ok(()) };
+                quiet = 0;
+                if frame.kind == Kind::Reply
+                    && let Some(call) = waiting.calls().remove(&frame.number)
+                {
+                    let _ = call.send(frame.payload);
+                }
+            }
+            // A part of a long answer is a sign of life, too.
+            Err(_) if reader.pending() != pending => quiet = 0,
+            Err(_) => {
+                let out = out.upgrade();
+                if out.is_some() && waiting.calls().is_empty() {
+                    quiet = 0;
+                    continue;
+                }
+                quiet += 1;
+                if quiet > PINGS {
+                    return Err(std::io::ErrorKind::TimedOut.into());
+                }
+                if let Some(out) = out {
+                    let _ = out.try_send(Frame::new(Kind::Ping, 0, Bytes::new()));
+                }
+            }
         }
+        pending = reader.pending();
     }
-    Ok(())
 }
 
 async fn write_frames(
@@ -201,6 +241,10 @@ where
         if let Some(frame) = begin.take() {
             match frame.kind {
                 Kind::Request => {
+                    if running.len() >= ANSWERS {
+                        let what = "too many calls at once";
+                        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+                    }
                     let (abort, registration) = AbortHandle::new_pair();
                     aborts.insert(frame.number, abort);
                     let work = answer(frame.payload);
@@ -213,6 +257,10 @@ where
                         abort.abort();
                     }
                 }
+                Kind::Ping => {
+                    // If there is no room for it, other frames are on their way.
+                    let _ = out.try_send(Frame::new(Kind::Pong, 0, Bytes::new()));
+                }
                 other => {
                     let what = format!("a frame of kind {other:?} among calls");
                     return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
@@ -224,6 +272,8 @@ where
             done = running.next(), if !running.is_empty() => {
                 if let Some(Ok((number, payload))) = done {
                     aborts.remove(&number);
+                    // What does not fit is not sent: it would end the connection for all others.
+                    let payload = if payload.len() > MAX_PAYLOAD { Vec::new() } else { payload };
                     // The writer runs in this very select, so waiting for it here could stall
                     // both; a queue this long means a peer that does not read.
                     if out.try_send(Frame::new(Kind::Reply, number, payload)).is_err() {

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::RpcError;
-use super::serve::{Socket, channel_binding};
+use super::serve::{Socket, channel_binding, tune};
 
 /// A connection, secured and not yet used.
 pub struct Dialed {
@@ -34,7 +34,7 @@ pub async fn dial(
         let tcp = TcpStream::connect(address)
             .await
             .map_err(|error| failed(error.to_string()))?;
-        let _ = tcp.set_nodelay(true);
+        tune(&tcp);
         let name = ServerName::IpAddress(address.ip().into());
         let tls = TlsConnector::from(config)
             .connect(name, tcp)

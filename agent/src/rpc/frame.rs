@@ -7,6 +7,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 pub const MAX_FRAME: usize = 64 * 1024 * 1024;
 
 const HEADER: usize = 9;
+/// The largest payload.
+pub const MAX_PAYLOAD: usize = MAX_FRAME - HEADER;
+/// The largest frame of someone who has shown no certificate.
+pub(super) const MAX_STRANGE: usize = 1024 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -20,6 +24,10 @@ pub(super) enum Kind {
     Cancel = 4,
     /// One item of a stream.
     Item = 5,
+    /// Are you there?
+    Ping = 6,
+    /// Yes.
+    Pong = 7,
 }
 
 impl Kind {
@@ -30,6 +38,8 @@ impl Kind {
             Self::Reply,
             Self::Cancel,
             Self::Item,
+            Self::Ping,
+            Self::Pong,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -70,14 +80,26 @@ fn invalid(what: String) -> std::io::Error {
 pub(super) struct FrameReader<R> {
     inner: R,
     buffer: BytesMut,
+    limit: usize,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(super) fn new(inner: R) -> Self {
+        Self::with_limit(inner, MAX_FRAME)
+    }
+
+    /// Refuses frames longer than `limit`.
+    pub(super) fn with_limit(inner: R, limit: usize) -> Self {
         Self {
             inner,
             buffer: BytesMut::new(),
+            limit,
         }
+    }
+
+    /// How much of the next frame is here.
+    pub(super) fn pending(&self) -> usize {
+        self.buffer.len()
     }
 
     /// The next frame; `None` at a clean end.
@@ -102,9 +124,10 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             return Ok(None);
         };
         let length = u32::from_be_bytes(*head) as usize;
-        if !(HEADER..=MAX_FRAME).contains(&length) {
+        let limit = self.limit;
+        if !(HEADER..=limit).contains(&length) {
             return Err(invalid(format!(
-                "a frame of {length} bytes; {HEADER} to {MAX_FRAME} are allowed"
+                "a frame of {length} bytes; {HEADER} to {limit} are allowed"
             )));
         }
         if self.buffer.len() < 4 + length {

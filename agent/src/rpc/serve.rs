@@ -10,18 +10,22 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::ClientHello;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::calls::answer_calls;
-use super::frame::{Frame, FrameReader, Kind};
+use super::frame::{Frame, FrameReader, Kind, MAX_FRAME, MAX_STRANGE};
+use super::places::Places;
 use super::stream::{Duplex, FrameStream};
 use crate::task::{self, Shutdown};
 
 /// A handshake that takes longer is given up; so is a connection whose first frame does.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Connections at one time; more wait in the kernel's queue.
-const CONNECTIONS: usize = 4096;
+/// A host that is gone, or behind a cut link, is noticed by these, even where nobody waits for an
+/// answer; otherwise its connections would stay for ever.
+const PROBE_AFTER: Duration = Duration::from_secs(5);
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+const PROBES: u32 = 3;
+const UNANSWERED: Duration = Duration::from_secs(10);
 
 pub(super) type Socket = Box<dyn Duplex>;
 
@@ -87,11 +91,8 @@ pub async fn serve(
     handler: Arc<dyn Handler>,
     shutdown: Shutdown,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
         let accepted = tokio::select! {
             () = shutdown.begun() => return,
             accepted = listener.accept() => accepted,
@@ -104,12 +105,26 @@ pub async fn serve(
                 continue;
             }
         };
+        let Some(place) = places.stranger(address.ip()) else {
+            tracing::debug!(peer = %address, "too many connections without a certificate");
+            continue;
+        };
         let (pick, handler, shutdown) = (Arc::clone(&pick), Arc::clone(&handler), shutdown.clone());
+        let places = Arc::clone(&places);
         let _ = task::spawn("rpc connection", async move {
-            let _place = place;
             let served = async {
                 match tokio::time::timeout(HANDSHAKE, secure(tcp, address, &pick)).await {
-                    Ok(Ok((peer, incoming))) => handler.serve(peer, incoming).await,
+                    Ok(Ok((peer, incoming))) if peer.certificates.is_empty() => {
+                        handler.serve(peer, incoming).await;
+                        drop(place);
+                    }
+                    Ok(Ok((peer, incoming))) => {
+                        drop(place);
+                        match places.member() {
+                            Some(_place) => handler.serve(peer, incoming).await,
+                            None => tracing::warn!(peer = %address, "too many connections"),
+                        }
+                    }
                     Ok(Err(error)) => {
                         tracing::debug!(peer = %address, %error, "refused a connection")
                     }
@@ -130,7 +145,7 @@ async fn secure(
     pick: &PickConfig,
 ) -> std::io::Result<(Peer, Incoming)> {
     let refuse = |why: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, why.to_owned());
-    let _ = tcp.set_nodelay(true);
+    tune(&tcp);
     let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await?;
     let config = pick(&start.client_hello()).ok_or_else(|| refuse("no common protocol"))?;
     let tls = start.into_stream(config).await?;
@@ -149,8 +164,13 @@ async fn secure(
             .collect(),
         exporter,
     };
+    let limit = if peer.certificates.is_empty() {
+        MAX_STRANGE
+    } else {
+        MAX_FRAME
+    };
     let (reader, writer) = tokio::io::split(Box::new(tls) as Socket);
-    let mut reader = FrameReader::new(reader);
+    let mut reader = FrameReader::with_limit(reader, limit);
     let first = reader
         .next()
         .await?
@@ -164,6 +184,22 @@ async fn secure(
             address,
         },
     ))
+}
+
+/// Small frames go out at once, and a dead peer is noticed.
+pub(super) fn tune(tcp: &TcpStream) {
+    let socket = socket2::SockRef::from(tcp);
+    let probes = socket2::TcpKeepalive::new()
+        .with_time(PROBE_AFTER)
+        .with_interval(PROBE_EVERY)
+        .with_retries(PROBES);
+    let tuned = tcp
+        .set_nodelay(true)
+        .and_then(|()| socket.set_tcp_keepalive(&probes))
+        .and_then(|()| socket.set_tcp_user_timeout(Some(UNANSWERED)));
+    if let Err(error) = tuned {
+        tracing::debug!(%error, "cannot tune a connection");
+    }
 }
 
 pub(super) fn channel_binding<F>(export: F) -> Result<[u8; 32], rustls::Error>

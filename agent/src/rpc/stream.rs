@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
 use super::RpcError;
-use super::frame::{Frame, FrameReader, Kind};
+use super::frame::{Frame, FrameReader, Kind, MAX_PAYLOAD};
 use super::serve::Socket;
 
 /// Items both ways.
@@ -85,12 +85,16 @@ impl FrameSink {
     }
 
     async fn push(&mut self, frame: Frame) -> Result<(), RpcError> {
+        let (address, size) = (self.address, frame.payload.len());
+        if size > MAX_PAYLOAD {
+            return Err(RpcError::TooLarge { address, size });
+        }
         self.buffer.clear();
         frame.write_to(&mut self.buffer);
         write_all(&mut self.writer, &self.buffer)
             .await
             .map_err(|error| RpcError::Closed {
-                address: self.address,
+                address,
                 reason: error.to_string(),
             })
     }
@@ -105,5 +109,5 @@ pub(super) async fn write_all<W: AsyncWrite + Unpin>(
 }
 
 /// What both halves of a connection need of their socket.
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Duplex for T {}

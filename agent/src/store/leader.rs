@@ -18,6 +18,9 @@ pub enum StoreError {
     /// The deadline passed, or the connection broke, while the write was under way.
     #[error("outcome unknown: the write may or may not have happened ({0})")]
     Unknown(String),
+    /// More than raft carries at once; nothing was changed.
+    #[error("Request body too large: {0}")]
+    TooLarge(String),
     /// This node's copy did not come up to the leader's in time.
     #[error("Not ready to serve consistent reads: this node has applied {have} of {wanted}")]
     Behind {

@@ -119,7 +119,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
     ) -> Result<(), io::Error> {
         let (_, state) = decode(&snapshot, "the leader's snapshot")?;
         let snapshots = self.snapshots.clone();
-        blocking(move || snapshots.write(&snapshot)).await?;
+        let index = reach(meta);
+        blocking(move || snapshots.write(&snapshot, index)).await?;
         self.state = state;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
@@ -169,7 +170,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         );
         let bytes = blocking(move || {
             let bytes = encode(&meta, &state)?;
-            snapshots.write(&bytes)?;
+            snapshots.write(&bytes, reach(&meta))?;
             Ok(bytes)
         })
         .await?;
@@ -179,6 +180,10 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             snapshot: Arc::new(bytes),
         })
     }
+}
+
+fn reach(meta: &SnapshotMeta) -> u64 {
+    meta.last_log_id.as_ref().map_or(0, |id| id.index)
 }
 
 async fn blocking<T, F>(work: F) -> Result<T, io::Error>

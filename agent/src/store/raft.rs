@@ -33,6 +33,13 @@ const LAG: u64 = 30_000;
 /// How long one confirmation of leadership may take.
 const CONFIRM: Duration = Duration::from_secs(2);
 
+/// The largest command, encoded. What can't travel in one frame could be appended here and never
+/// reach a follower, and neither could anything after it.
+const LARGEST: usize = 48 * 1024 * 1024;
+
+/// A leader that stops waits so long for its heir to be elected.
+const HAND_OVER: Duration = Duration::from_millis(500);
+
 type Inner = openraft::Raft<TypeConfig, Machine>;
 
 /// Why raft did not start.
@@ -58,6 +65,9 @@ pub enum ProposeError {
     /// The entry may or may not be committed.
     #[error("outcome unknown: {0}")]
     Unknown(String),
+    /// Nothing was appended.
+    #[error("a change of {0} bytes; at most {LARGEST} are replicated at once")]
+    TooLarge(usize),
 }
 
 /// One server's raft.
@@ -77,6 +87,33 @@ struct LeaderClock {
     term: u64,
     since: Instant,
     base: ClusterTime,
+}
+
+impl LeaderClock {
+    /// The time in `term` (`None`: another leads), and the clock to go on with. A new leader may
+    /// have applied less than was committed when it is first asked: then its clock starts again
+    /// from what it applies, or time would stand still until the clock had caught up.
+    fn read(
+        present: Option<Self>,
+        term: Option<u64>,
+        applied: ClusterTime,
+        now: Instant,
+    ) -> (Option<Self>, ClusterTime) {
+        let Some(term) = term else {
+            return (None, applied);
+        };
+        let fresh = Self {
+            term,
+            since: now,
+            base: applied,
+        };
+        let clock = present.filter(|clock| clock.term == term).unwrap_or(fresh);
+        let time = clock.base.after(now.saturating_duration_since(clock.since));
+        if time < applied {
+            return (Some(fresh), applied);
+        }
+        (Some(clock), time)
+    }
 }
 
 /// What raft says of itself.
@@ -158,6 +195,15 @@ impl Raft {
         self.inner.is_leader()
     }
 
+    /// The term in which this server leads, by its own last word.
+    #[must_use]
+    pub fn leading(&self) -> Option<u64> {
+        use openraft::async_runtime::WatchReceiver as _;
+        let metrics = self.inner.metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.state.is_leader().then_some(metrics.current_term)
+    }
+
     /// Commits `op`; only on the leader.
     pub async fn propose(
         &self,
@@ -169,6 +215,10 @@ impl Raft {
             time: self.cluster_time(),
             op,
         };
+        let size = postcard::experimental::serialized_size(&command).unwrap_or(usize::MAX);
+        if size > LARGEST {
+            return Err(ProposeError::TooLarge(size));
+        }
         self.inner
             .client_write(command)
             .await
@@ -270,8 +320,37 @@ impl Raft {
         let _ = self.inner.trigger().snapshot().await;
     }
 
-    /// Stops.
+    /// Returns when raft has ended, and why: after an error of its log or its state machine it
+    /// neither votes nor applies, and the process had better start again.
+    pub async fn ended(&self) -> String {
+        use openraft::async_runtime::WatchReceiver as _;
+        let mut metrics = self.inner.metrics();
+        loop {
+            if let Err(error) = &metrics.borrow_watched().running_state {
+                return error.to_string();
+            }
+            if metrics.changed().await.is_err() {
+                return "it was stopped".into();
+            }
+        }
+    }
+
+    /// Stops. A leader hands over first: the others need not find out that it is gone.
     pub async fn stop(&self) {
+        let view = self.view();
+        let others = view.voters.iter().filter(|id| **id != self.id);
+        let heir = others.max_by_key(|id| view.matched.get(*id).copied());
+        if let Some(heir) = heir.filter(|_| self.is_leader())
+            && self.hand_over(*heir).await.is_ok()
+        {
+            let mut watch = self.watch();
+            let another = async {
+                while self.view().leader.is_none_or(|leader| leader == self.id) {
+                    self.changed(&mut watch).await;
+                }
+            };
+            let _ = tokio::time::timeout(HAND_OVER, another).await;
+        }
         if let Err(error) = self.inner.shutdown().await {
             tracing::warn!(%error, "raft did not stop cleanly");
         }
@@ -280,25 +359,17 @@ impl Raft {
     /// Cluster time now, if this server leads; otherwise the last applied.
     #[must_use]
     pub fn cluster_time(&self) -> ClusterTime {
-        let term = self.view_term();
+        let term = self.leading();
         let applied = self.store.state().time();
         let mut leading = self.leading.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = LeaderClock {
-            term,
-            since: clock::now(),
-            base: applied,
-        };
-        let clock = match *leading {
-            Some(clock) if clock.term == term => clock,
-            _ => *leading.insert(fresh),
-        };
-        clock
-            .base
-            .after(clock::now().saturating_duration_since(clock.since))
-            .max(applied)
+        let (clock, time) = LeaderClock::read(*leading, term, applied, clock::now());
+        *leading = clock;
+        time
     }
 
-    fn view_term(&self) -> u64 {
+    /// The term.
+    #[must_use]
+    pub fn view_term(&self) -> u64 {
         use openraft::async_runtime::WatchReceiver as _;
         self.inner.metrics().borrow_watched().current_term
     }

@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use openraft::type_config::alias::SnapshotMetaOf;
 use ring::digest::{SHA256, digest};
@@ -114,6 +115,9 @@ pub fn decode(bytes: &[u8], what: &str) -> Result<(SnapshotMeta, State), Snapsho
 #[derive(Clone, Debug)]
 pub struct Snapshots {
     file: PathBuf,
+    /// How far the latest one goes. One that is being made and one that is being installed may be
+    /// written at the same time, and the log before either may be gone soon.
+    reaches: Arc<Mutex<Option<u64>>>,
 }
 
 impl Snapshots {
@@ -126,6 +130,7 @@ impl Snapshots {
         })?;
         Ok(Self {
             file: folder.join("latest.snapshot"),
+            reaches: Arc::default(),
         })
     }
 
@@ -144,8 +149,19 @@ impl Snapshots {
         self.file.display().to_string()
     }
 
-    /// Makes `bytes` the latest snapshot; durable when it returns.
-    pub fn write(&self, bytes: &[u8]) -> Result<(), SnapshotError> {
+    /// Makes `bytes`, which reach up to `index`, the latest snapshot, unless a later one is there;
+    /// durable when it returns.
+    pub fn write(&self, bytes: &[u8], index: u64) -> Result<(), SnapshotError> {
+        let mut reaches = self.reaches.lock().unwrap_or_else(PoisonError::into_inner);
+        if reaches.is_some_and(|present| present > index) {
+            return Ok(());
+        }
+        self.replace(bytes)?;
+        *reaches = Some(index);
+        Ok(())
+    }
+
+    fn replace(&self, bytes: &[u8]) -> Result<(), SnapshotError> {
         let beside = self.file.with_extension("new");
         let written = File::create(&beside).and_then(|mut file| {
             file.write_all(bytes)?;
@@ -200,8 +216,33 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = Snapshots::open(folder.path()).unwrap();
         assert!(snapshots.read().unwrap().is_none());
-        snapshots.write(b"one").unwrap();
-        snapshots.write(b"two").unwrap();
+        snapshots.write(b"one", 1).unwrap();
+        snapshots.write(b"two", 2).unwrap();
         assert_eq!(snapshots.read().unwrap().unwrap(), b"two");
+    }
+
+    #[test]
+    fn r3_one_that_was_made_slowly_does_not_replace_a_later_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::open(folder.path()).unwrap();
+        let builder = snapshots.clone();
+        snapshots.write(b"installed", 20).unwrap();
+        builder.write(b"built meanwhile", 10).unwrap();
+        assert_eq!(snapshots.read().unwrap().unwrap(), b"installed");
+    }
+
+    #[test]
+    fn r3_two_that_are_written_at_once_leave_a_whole_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::open(folder.path()).unwrap();
+        std::thread::scope(|scope| {
+            for index in 0..16_u8 {
+                let snapshots = snapshots.clone();
+                let bytes = vec![index; 100_000 + usize::from(index)];
+                scope.spawn(move || snapshots.write(&bytes, u64::from(index)).unwrap());
+            }
+        });
+        let last = snapshots.read().unwrap().unwrap();
+        assert_eq!(last, vec![15; 100_015]);
     }
 }

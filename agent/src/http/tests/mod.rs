@@ -9,6 +9,7 @@ mod kv;
 mod listeners;
 mod rules;
 mod session;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,12 +102,14 @@ impl Leader for MemoryLeader {
                     let session = state.sessions().get(&id);
                     Answer::Session(session.map(|session| (**session).clone()))
                 }
+                Question::SwarmJoin => Answer::SwarmJoin(None),
                 Question::Status => Answer::Status(StatusReport {
                     leader: Some(NODE),
                     term: 3,
                     voters: vec![NODE],
                     ..StatusReport::default()
                 }),
+                Question::SwarmJoin => Answer::SwarmJoin(None),
             })
         }
         .boxed()
