@@ -8,6 +8,7 @@ mod address;
 pub(crate) mod edges;
 mod error;
 mod leaving;
+mod links;
 pub mod logging;
 mod member;
 mod operations;

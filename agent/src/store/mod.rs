@@ -18,6 +18,7 @@ pub mod report;
 pub mod snapshot;
 
 mod leader;
+mod leader_clock;
 mod local;
 mod watch;
 
