@@ -196,7 +196,9 @@ impl Plan {
             }),
             data_dir,
             ports,
-            docker: self.docker,
+            // Nothing that a test asks may leave the machine.
+            recursors: Some("[]".to_owned()),
+            docker: format!("{{ enabled: {} }}", self.docker),
             more: self.more.clone(),
         }
     }
@@ -332,7 +334,7 @@ impl Cluster {
         let mut command = node.place().command(binary::swarmer()?);
         command
             .args(words)
-            .env("SWARMER_HTTP_ADDR", node.http_address().to_string());
+            .env("SWARMER_HTTP", node.http_address().to_string());
         Ok(command)
     }
 

@@ -103,9 +103,12 @@ impl Node {
 
     /// Writes its file and starts its agent; does not wait.
     pub fn start(&self) -> Result<()> {
-        let settings = self.settings();
-        fs::create_dir_all(&settings.data_dir)?;
-        fs::write(self.config_path(), settings.to_string())?;
+        self.start_with(&self.settings().to_string())
+    }
+
+    /// Starts its agent with this text for its file.
+    pub fn start_with(&self, text: &str) -> Result<()> {
+        fs::write(self.config_path(), text)?;
         let mut command = self.place.command(binary::swarmer()?);
         command.arg("agent").arg("--config").arg(self.config_path());
         let agent = Process::spawn(&self.name, command, &self.log_path())?;

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::operations::Acts;
-use super::{AgentError, edges};
+use super::{AgentError, edges, leaving};
 use crate::cluster::authority::Authority;
 use crate::cluster::door::{Door, Services};
 use crate::cluster::follow::Follower;
@@ -30,7 +30,7 @@ use crate::http::{self, Api, Caller};
 use crate::loops;
 use crate::loops::leader::LeaderHands;
 use crate::loops::registry::Tenure;
-use crate::model::{LeaseEvent, Member, MemberStatus, Op, Role, Topic};
+use crate::model::{Member, Role};
 use crate::pki::{ALPN_JOIN, ALPN_RPC, CertStore, PeerIdentity, PkiError, Token, tls};
 use crate::rpc::PickConfig;
 use crate::store::memory::LeaderMemory;
@@ -43,8 +43,8 @@ use crate::task::{self, Tasks};
 /// How often the proposer of a new cluster stands before it leaves it to raft's timers.
 const FIRST_TRIES: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(30);
-/// A leaving server waits so long for its vote to be taken from it.
-const LEAVE: Duration = Duration::from_secs(20);
+/// Everything that runs gets this long to finish.
+const DRAIN: Duration = Duration::from_secs(8);
 
 /// What the node has become.
 pub(super) struct Joined {
@@ -177,7 +177,7 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
     if let Some(listener) = doors.registry {
         edges::registry(&joined, listener, &certificates, tenure, &report, tasks)?;
     }
-    edges::swarm(&joined, &report, tasks);
+    let swarm = edges::swarm(&joined, &report, tasks);
     let renewal = Renewal {
         me: Arc::clone(&me),
         disk: joined.disk.clone(),
@@ -206,9 +206,16 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
     let result = tokio::select! {
         () = shutdown.begun() => Ok(()),
         failure = tasks.first_failure() => Err(failure.into()),
-        () = joined.acts.told_to_leave() => leave(&joined, raft.as_ref()).await,
+        () = joined.acts.told_to_leave() => leaving::leave(&joined, raft.as_ref(), swarm).await,
     };
+    if let Some(raft) = &raft {
+        leaving::hand_over(raft).await;
+    }
     shutdown.begin();
+    // Farewells (of the lease, of the registry's duty) still need raft.
+    for late in tasks.drain(DRAIN).await {
+        tracing::warn!(task = late, "did not stop in time");
+    }
     if let Some(raft) = raft {
         raft.stop().await;
     }
@@ -350,51 +357,5 @@ fn serve_https(
         tasks.shutdown().clone(),
     );
     tasks.critical("https", serve);
-    Ok(())
-}
-
-/// Leaves for good: out of DNS, out of raft, out of the members; then the folder is a new node's.
-async fn leave(joined: &Joined, raft: Option<&Raft>) -> Result<(), AgentError> {
-    let me = joined.me.id;
-    tracing::info!("leaving the cluster");
-    let leaving = Op::Lease {
-        node: me,
-        boot: joined.me.boot,
-        event: LeaseEvent::Leaving,
-    };
-    let members = joined.store.watch(vec![Topic::Members]);
-    if let Err(error) = joined.store.write(leaving).await {
-        tracing::warn!(%error, "could not tell the cluster; leaving all the same");
-    }
-    if let Some(raft) = raft {
-        let out = async {
-            let mut view = raft.watch();
-            loop {
-                let now = raft.view();
-                if !now.voters.contains(&me) && !now.learners.contains(&me) {
-                    return;
-                }
-                if now.voters.len() == 1 {
-                    return;
-                }
-                tokio::select! {
-                    () = raft.changed(&mut view) => {}
-                    () = members.changed() => {}
-                    () = tokio::time::sleep(Duration::from_millis(200)) => {}
-                }
-            }
-        };
-        if tokio::time::timeout(LEAVE, out).await.is_err() {
-            tracing::warn!("still a voter: the others can't do without it now");
-        }
-    }
-    let others = joined.store.state().members().any(|member| {
-        member.id != me && member.role == Role::Server && member.status == MemberStatus::Alive
-    });
-    if others && let Err(error) = joined.store.write(Op::MemberRemove(me)).await {
-        tracing::warn!(%error, "could not be taken out of the members; the reaper will");
-    }
-    papers::forget(&joined.disk)?;
-    tracing::info!("left the cluster; this folder is a new node's from now on");
     Ok(())
 }

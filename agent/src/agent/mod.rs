@@ -7,6 +7,7 @@
 mod address;
 pub(crate) mod edges;
 mod error;
+mod leaving;
 pub mod logging;
 mod member;
 mod operations;

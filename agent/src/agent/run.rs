@@ -41,6 +41,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         .warnings
         .iter()
         .for_each(|warning| tracing::warn!("{warning}"));
+    raise_file_limit();
     let token = token(&config)?;
     let address = address::wait_for(&config.admin_network).await?;
     let disk = DataDir::open(config.data_dir.clone())?;
@@ -244,6 +245,17 @@ fn token(config: &Config) -> Result<Token, AgentError> {
         });
     }
     Ok(token)
+}
+
+/// Blocking queries and upstream look-ups take a descriptor each; the soft limit is for programs
+/// that still use select(2).
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// A secret from where the config says that it is.

@@ -210,6 +210,9 @@ impl LeaseClient {
             }
         };
         let mut sent = 0;
+        // Servers hold their stream at the leader, or where they got through to it. To leave a
+        // stream that works would look like a node that went away.
+        let leader = self.leader();
         loop {
             let begun = clock::now();
             let (report, version) = self.report.since(sent);
@@ -233,7 +236,7 @@ impl LeaseClient {
                     return Over::Another;
                 }
             }
-            if self.leader_moved(server.0) {
+            if self.leader() != leader {
                 return Over::Moved(Box::new(stream));
             }
             tokio::select! {
@@ -267,12 +270,9 @@ impl LeaseClient {
         }
     }
 
-    /// Servers hold their stream at the leader.
-    fn leader_moved(&self, at: NodeId) -> bool {
-        self.keeper
-            .as_ref()
-            .and_then(|keeper| keeper.raft.view().leader)
-            .is_some_and(|leader| leader != at)
+    /// Servers: who leads.
+    fn leader(&self) -> Option<NodeId> {
+        self.keeper.as_ref()?.raft.view().leader
     }
 }
 
