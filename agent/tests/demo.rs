@@ -64,6 +64,7 @@ impl Demo {
         Command::new(words.next().unwrap())
             .args(words)
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap()

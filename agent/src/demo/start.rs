@@ -122,6 +122,8 @@ async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, Demo
 async fn give_up(demo: &Demo, mut children: Vec<Child>) -> Result<(), DemoError> {
     processes::end_all(&demo.dir).await?;
     for child in &mut children {
+        // Where /proc is hidden from us, they were not found.
+        let _ = child.kill();
         let _ = child.wait();
     }
     match demo.named {
