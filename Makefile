@@ -47,7 +47,7 @@ unit:
 # its own, on two cores.
 stories:
 	SWARMER_BIN=$(abspath $(SWARMER)) SWARMER_SKIPPED=$(abspath $(SKIPPED)) \
-		cargo test --locked -p swarmer-tests --tests -- --test-threads 2
+		cargo test --locked -p swarmer-tests --tests --no-fail-fast -- --test-threads 2
 
 report:
 	@echo
