@@ -9,7 +9,8 @@ SWARMER := $(TARGET)/release/swarmer
 SKIPPED := $(TARGET)/skipped.txt
 ROUNDS ?= 1000
 
-.PHONY: demo test fix bench soak setup build check unit stories report
+.NOTPARALLEL:
+.PHONY: help demo test fix bench soak setup build check unit stories report
 
 help:
 	@echo 'make demo   a real cluster on this machine: no root, no Docker'
@@ -41,7 +42,6 @@ build:
 
 unit:
 	cargo test --locked -p swarmer-agent
-	cargo test --locked -p swarmer-tests --lib
 
 # Story files run one after another, and the stories of a file two at a time: each is a cluster of
 # its own, on two cores.
@@ -51,8 +51,9 @@ stories:
 
 report:
 	@echo
-	@echo 'make test: formatting, lints, unit tests, loopback and namespace stories passed.'
-	@if [ -s $(SKIPPED) ]; then echo 'Skipped:'; sed 's/^/  /' $(SKIPPED); else echo 'Nothing was skipped.'; fi
+	@if [ -s $(SKIPPED) ]; then echo 'make test: formatting, lints, unit tests and stories passed, but for these, which were skipped:'; \
+	sed 's/^/  /' $(SKIPPED); \
+	else echo 'make test: formatting, lints, unit tests, loopback and namespace stories passed; nothing was skipped.'; fi
 
 fix:
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
