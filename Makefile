@@ -9,7 +9,8 @@ SWARMER := $(TARGET)/release/swarmer
 SKIPPED := $(TARGET)/skipped.txt
 ROUNDS ?= 1000
 
-.PHONY: demo test fix bench soak setup build check unit stories report
+.NOTPARALLEL:
+.PHONY: help demo test fix bench soak setup build check unit stories report
 
 help:
 	@echo 'make demo   a real cluster on this machine: no root, no Docker'
@@ -41,18 +42,18 @@ build:
 
 unit:
 	cargo test --locked -p swarmer-agent
-	cargo test --locked -p swarmer-tests --lib
 
 # Story files run one after another, and the stories of a file two at a time: each is a cluster of
 # its own, on two cores.
 stories:
 	SWARMER_BIN=$(abspath $(SWARMER)) SWARMER_SKIPPED=$(abspath $(SKIPPED)) \
-		cargo test --locked -p swarmer-tests --tests -- --test-threads 2
+		cargo test --locked -p swarmer-tests --tests --no-fail-fast -- --test-threads 2
 
 report:
 	@echo
-	@echo 'make test: formatting, lints, unit tests, loopback and namespace stories passed.'
-	@if [ -s $(SKIPPED) ]; then echo 'Skipped:'; sed 's/^/  /' $(SKIPPED); else echo 'Nothing was skipped.'; fi
+	@if [ -s $(SKIPPED) ]; then echo 'make test: formatting, lints, unit tests and stories passed, but for these, which were skipped:'; \
+	sed 's/^/  /' $(SKIPPED); \
+	else echo 'make test: formatting, lints, unit tests, loopback and namespace stories passed; nothing was skipped.'; fi
 
 fix:
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged

@@ -195,6 +195,20 @@ impl Node {
         process::tail(&self.log_path(), usize::MAX)
     }
 
+    /// Fails if its log shows a panic, or its token.
+    pub fn is_decent(&self) -> Result<()> {
+        let (log, token) = (self.log(), self.settings().token);
+        let secret = token.rsplit('-').next().unwrap_or(&token);
+        let told = secret.len() >= 16 && log.contains(secret);
+        ensure!(!told, "the log of {} has its token", self.name);
+        ensure!(
+            !log.contains("panicked at"),
+            "{} panicked:\n{log}",
+            self.name
+        );
+        Ok(())
+    }
+
     // --- its users
 
     /// A request to its plain HTTP port, on a connection of its own.

@@ -1,14 +1,12 @@
-//! Bad input: each gives one clear error, or a retry that says what it waits for; none panics, none
+//! Bad input to a node at its start (files, tokens, folders, ports, disks): each gives one clear error, or a retry that says what it waits for; none panics, none
 //! corrupts, and one node's trouble never stops another.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::cluster::{derive_token, new_token};
-use harness::faults::Faults;
 use harness::settings::Role;
 use harness::story::Story;
 use harness::{Cluster, Node, disk, needs, wait};
@@ -31,28 +29,7 @@ fn refuses(node: &Node, code: i32, words: &[&str]) -> Result<()> {
     for word in words {
         ensure!(log.contains(word), "it does not say {word:?}:\n{log}");
     }
-    stays_discreet(node)
-}
-
-/// No token in the log, and no panic.
-fn stays_discreet(node: &Node) -> Result<()> {
-    let (log, token) = (node.log(), node.settings().token);
-    let secret = token.rsplit('-').next().unwrap_or(&token);
-    ensure!(
-        secret.len() < 16 || !log.contains(secret),
-        "its log has the token"
-    );
-    ensure!(!log.contains("panicked at"), "it panicked:\n{log}");
-    Ok(())
-}
-
-/// The servers, which someone else's trouble must not touch.
-fn still_serves(cluster: &Cluster) -> Result<()> {
-    for node in cluster.servers() {
-        node.kv_put("still", "serving")?;
-        stays_discreet(node)?;
-    }
-    Ok(())
+    node.is_decent()
 }
 
 /// Nobody of that name is a member.
@@ -142,7 +119,7 @@ fn tokens_that_are_none_are_refused_at_the_start() -> Result<()> {
             "it does not say {word:?}:\n{}",
             node.log()
         );
-        stays_discreet(node)?;
+        node.is_decent()?;
     }
     Ok(())
 }
@@ -171,108 +148,8 @@ fn a_wrong_token_joins_nothing() -> Result<()> {
         is_no_member(&cluster, "w1")
     })?;
     ensure!(intruder.kv_put("evil", "1").is_err(), "it can write");
-    stays_discreet(intruder)?;
-    still_serves(&cluster)
-}
-
-#[test]
-fn garbage_on_every_port_harms_nobody() -> Result<()> {
-    let story = Story::of("garbage on every port harms nobody");
-    let mut faults = Faults::from_environment();
-    let cluster = Cluster::of(3).registry().start()?;
-    let node = cluster.node("s1");
-    let ports = node.settings().ports;
-    for (what, port) in [
-        ("rpc", ports.rpc),
-        ("http", ports.http),
-        ("https", ports.https),
-        ("dns", ports.dns),
-        ("registry", ports.registry),
-    ] {
-        story.phase(what);
-        let to = SocketAddr::new(node.address(), port);
-        for size in [1, 3, 100, 5_000, 300_000] {
-            let bytes: Vec<u8> = (0..size)
-                .map(|_| faults.number().to_le_bytes()[0])
-                .collect();
-            // Refused, reset or answered: all the same, as long as the node lives.
-            if let Ok(mut stream) = node.place().connect(to) {
-                stream.set_read_timeout(Some(Duration::from_millis(200)))?;
-                stream.set_write_timeout(Some(Duration::from_secs(2)))?;
-                let _ = stream.write_all(&bytes);
-                let _ = stream.read(&mut [0; 512]);
-            }
-            let datagram = &bytes[..bytes.len().min(60_000)];
-            let _ = node.place().udp(to)?.send(datagram);
-        }
-        ensure!(
-            node.is_running(),
-            "garbage on {what} ended the agent:\n{}",
-            node.log()
-        );
-    }
-    story.phase("truncated and mutated real questions to the DNS");
-    let question = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x02s1\x04node\x03dev\x04test\0\0\x01\0\x01";
-    for cut in 0..question.len() {
-        node.place()
-            .udp(node.dns_address())?
-            .send(&question[..cut])?;
-        let mut changed = question.to_vec();
-        changed[cut] = faults.number().to_le_bytes()[0];
-        node.place().udp(node.dns_address())?.send(&changed)?;
-    }
-    ensure!(
-        node.dig("s1.node.dev.test", "A")?.answers.len() == 1,
-        "its DNS does not answer"
-    );
-    still_serves(&cluster)
-}
-
-#[test]
-fn connections_that_say_nothing_take_nothing() -> Result<()> {
-    let story = Story::of("five hundred connections that say nothing keep nobody out");
-    let cluster = Cluster::of(1).start()?;
-    let node = cluster.node("s1");
-    let ports = node.settings().ports;
-    let mut held = Vec::new();
-    for port in [ports.rpc, ports.http, ports.https, ports.dns] {
-        for _ in 0..125 {
-            if let Ok(stream) = node.place().connect(SocketAddr::new(node.address(), port)) {
-                held.push(stream);
-            }
-        }
-    }
-    story.phase(&format!("{} connections stand open", held.len()));
-    node.kv_put("through", "the crowd")?;
-    let dig = node.dig_with("s1.node.dev.test", "A", &["+tcp"])?;
-    ensure!(dig.answers.len() == 1, "no answer over TCP:\n{}", dig.text);
-    Ok(())
-}
-
-#[test]
-fn oversized_requests_are_refused() -> Result<()> {
-    let story = Story::of("oversized requests are refused, and cost nothing");
-    let cluster = Cluster::of(1).start()?;
-    let node = cluster.node("s1");
-    story.phase("a value of 512 KiB fits, one byte more does not");
-    node.kv_put("big", vec![b'x'; 524_288])?;
-    let answer = node.http_put("/v1/kv/big", vec![b'x'; 524_289])?;
-    ensure!(answer.status == 413, "{}: {}", answer.status, answer.text());
-    ensure!(answer.text().contains("too large"), "{}", answer.text());
-    story.phase("a header without end, and a body that is announced and never comes");
-    let before = node.resident_memory()?;
-    let mut stream = node.place().connect(node.http_address())?;
-    stream.set_write_timeout(Some(Duration::from_secs(2)))?;
-    let _ = stream.write_all(b"GET / HTTP/1.1\r\nX: ");
-    let _ = (0..300).try_for_each(|_| stream.write_all(&[b'x'; 100_000]));
-    let mut stream = node.place().connect(node.http_address())?;
-    stream.write_all(
-        b"PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\nx",
-    )?;
-    node.kv_put("small", "one")?;
-    let grown = node.resident_memory()?.saturating_sub(before);
-    ensure!(grown < 20 << 20, "it grew by {grown} bytes");
-    stays_discreet(node)
+    intruder.is_decent()?;
+    cluster.still_serves()
 }
 
 #[test]
@@ -285,7 +162,7 @@ fn a_port_in_use_is_named() -> Result<()> {
     story.phase(&format!("another program has {}", node.rpc_address()));
     node.start()?;
     refuses(node, 1, &[&node.rpc_address().to_string(), "ss -ltnp"])?;
-    still_serves(&cluster)?;
+    cluster.still_serves()?;
     drop(taken);
     story.phase("once the port is free the node comes back");
     node.start()?;
@@ -313,9 +190,9 @@ fn a_data_folder_of_another_cluster_is_refused() -> Result<()> {
     wait::that_it_stays("it joins nothing", LONG_ENOUGH, || {
         is_no_member(&ours, "w1")
     })?;
-    stays_discreet(stray)?;
-    still_serves(&ours)?;
-    still_serves(&theirs)?;
+    stray.is_decent()?;
+    ours.still_serves()?;
+    theirs.still_serves()?;
 
     story.phase("another stack's name is refused at once, naming the folder");
     let node = ours.node("s1");
@@ -407,7 +284,7 @@ fn a_missing_docker_engine_is_waited_for() -> Result<()> {
         );
         Ok(())
     })?;
-    stays_discreet(node)
+    node.is_decent()
 }
 
 #[test]
