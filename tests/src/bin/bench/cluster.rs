@@ -14,23 +14,23 @@ use crate::http;
 use crate::process::Process;
 
 /// The same for all makes: every node has an address of its own.
-pub const RPC: u16 = 18300;
-pub const HTTP: u16 = 18500;
-pub const HTTPS: u16 = 18501;
-pub const DNS: u16 = 18600;
-pub const REGISTRY: u16 = 15000;
-pub const ETCD: u16 = 12379;
+pub(crate) const RPC: u16 = 18300;
+pub(crate) const HTTP: u16 = 18500;
+pub(crate) const HTTPS: u16 = 18501;
+pub(crate) const DNS: u16 = 18600;
+pub(crate) const REGISTRY: u16 = 15000;
+pub(crate) const ETCD: u16 = 12379;
 
 /// Who made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Make {
+pub(crate) enum Make {
     Swarmer,
     Etcd,
     Consul,
 }
 
 impl Make {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Swarmer => "swarmer",
             Self::Etcd => "etcd",
@@ -40,60 +40,60 @@ impl Make {
 }
 
 /// The programs that are there.
-pub struct Programs {
-    pub swarmer: PathBuf,
-    pub etcd: Option<PathBuf>,
-    pub consul: Option<PathBuf>,
-    pub registry: bool,
+pub(crate) struct Programs {
+    pub(crate) swarmer: PathBuf,
+    pub(crate) etcd: Option<PathBuf>,
+    pub(crate) consul: Option<PathBuf>,
+    pub(crate) registry: bool,
 }
 
 /// One process with an address.
-pub struct Node {
-    pub name: String,
-    pub address: Ipv4Addr,
-    pub process: Process,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) process: Process,
 }
 
 impl Node {
-    pub fn at(&self, port: u16) -> SocketAddr {
+    pub(crate) fn at(&self, port: u16) -> SocketAddr {
         SocketAddr::from((self.address, port))
     }
 }
 
 /// Servers first, then workers.
-pub struct Cluster {
-    pub make: Make,
-    pub servers: usize,
-    pub nodes: Vec<Node>,
+pub(crate) struct Cluster {
+    pub(crate) make: Make,
+    pub(crate) servers: usize,
+    pub(crate) nodes: Vec<Node>,
     /// Just before the first process was started.
-    pub started: Instant,
+    pub(crate) started: Instant,
     /// What names end with.
-    pub domain: &'static str,
+    pub(crate) domain: &'static str,
     /// What opens Swarmer's registry.
-    pub token: String,
-    pub dir: TempDir,
+    pub(crate) token: String,
+    pub(crate) dir: TempDir,
 }
 
 /// A fresh network for each cluster, and one of our own for each benchmark that runs.
-pub fn network() -> [u8; 3] {
+pub(crate) fn network() -> [u8; 3] {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let own = 100 + (std::process::id() % 100) as u8;
     [127, own, NEXT.fetch_add(1, Ordering::Relaxed)]
 }
 
 impl Cluster {
-    pub fn servers(&self) -> &[Node] {
+    pub(crate) fn servers(&self) -> &[Node] {
         &self.nodes[..self.servers]
     }
 
     /// Where clients talk to the servers.
-    pub fn doors(&self) -> Vec<SocketAddr> {
+    pub(crate) fn doors(&self) -> Vec<SocketAddr> {
         let port = if self.make == Make::Etcd { ETCD } else { HTTP };
         self.servers().iter().map(|node| node.at(port)).collect()
     }
 
     /// The position of the leader among the nodes.
-    pub fn leader(&self) -> Result<usize> {
+    pub(crate) fn leader(&self) -> Result<usize> {
         wait("a leader", Duration::from_secs(30), || {
             let (_, text) = http::request(
                 self.nodes.last().context("no nodes")?.at(HTTP),
@@ -113,7 +113,7 @@ impl Cluster {
     }
 
     /// `web` runs at node `index`, and every node's DNS says so.
-    pub fn register(&self, index: usize) -> Result<()> {
+    pub(crate) fn register(&self, index: usize) -> Result<()> {
         let node = &self.nodes[index];
         let body = r#"{"Name":"web","Port":80}"#;
         wait("a registration", Duration::from_secs(30), || {
@@ -133,12 +133,12 @@ impl Cluster {
         Ok(())
     }
 
-    pub fn service(&self, name: &str) -> String {
+    pub(crate) fn service(&self, name: &str) -> String {
         format!("{name}.service.{}", self.domain)
     }
 
     /// Every node is in the catalog, as every node sees it.
-    pub fn wait_for_members(&self) -> Result<()> {
+    pub(crate) fn wait_for_members(&self) -> Result<()> {
         for node in &self.nodes {
             wait("all nodes in the catalog", Duration::from_secs(60), || {
                 let text = http::ask(node.at(HTTP), "GET", "/v1/catalog/nodes?stale", "")?;
@@ -154,7 +154,11 @@ impl Cluster {
 }
 
 /// Tries until it succeeds, every 10 ms.
-pub fn wait<T>(what: &str, most: Duration, mut once: impl FnMut() -> Result<T>) -> Result<T> {
+pub(crate) fn wait<T>(
+    what: &str,
+    most: Duration,
+    mut once: impl FnMut() -> Result<T>,
+) -> Result<T> {
     let end = Instant::now() + most;
     loop {
         match once() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 /// Asks one server.
-pub struct Resolver {
+pub(crate) struct Resolver {
     socket: UdpSocket,
     server: SocketAddr,
     id: u16,
@@ -14,7 +14,7 @@ pub struct Resolver {
 
 impl Resolver {
     /// For `server`; no answer within `timeout` is an error.
-    pub fn new(server: SocketAddr, timeout: Duration) -> Result<Self> {
+    pub(crate) fn new(server: SocketAddr, timeout: Duration) -> Result<Self> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_read_timeout(Some(timeout))?;
         Ok(Self {
@@ -25,7 +25,7 @@ impl Resolver {
     }
 
     /// The addresses of `name`; none for a name that does not exist.
-    pub fn addresses(&mut self, name: &str) -> Result<Vec<Ipv4Addr>> {
+    pub(crate) fn addresses(&mut self, name: &str) -> Result<Vec<Ipv4Addr>> {
         self.id = self.id.wrapping_add(1);
         self.socket.send_to(&question(self.id, name), self.server)?;
         let mut packet = [0; 4096];

@@ -53,7 +53,7 @@ impl Blow {
     }
 }
 
-pub fn measure(bench: &mut Bench) -> Result<()> {
+pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     for _ in 0..bench.rounds {
         for make in bench.makes(&[Make::Swarmer, Make::Consul]) {
             for blow in [
@@ -163,7 +163,7 @@ fn writes_again(bench: &Bench, make: Make) -> Result<Duration> {
 }
 
 /// The registry's host dies; by the name that another node's DNS gives, the registry serves again.
-pub fn registry(bench: &mut Bench) -> Result<()> {
+pub(crate) fn registry(bench: &mut Bench) -> Result<()> {
     if !bench.programs.registry {
         eprintln!("docker-registry is not installed: no registry figures");
         return Ok(());

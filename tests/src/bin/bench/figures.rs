@@ -8,33 +8,33 @@ use crate::cluster::Make;
 
 /// Which way is better.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Better {
+pub(crate) enum Better {
     Less,
     More,
 }
 
 /// One line of the table.
-pub struct Figure {
-    pub section: &'static str,
-    pub name: String,
-    pub unit: &'static str,
-    pub better: Better,
+pub(crate) struct Figure {
+    pub(crate) section: &'static str,
+    pub(crate) name: String,
+    pub(crate) unit: &'static str,
+    pub(crate) better: Better,
     /// What the project wants of Swarmer, in the figure's unit.
-    pub target: Option<f64>,
+    pub(crate) target: Option<f64>,
     /// Or: this share of etcd's figure in the same run.
-    pub wanted_of_etcd: Option<f64>,
+    pub(crate) wanted_of_etcd: Option<f64>,
     samples: BTreeMap<Make, Vec<f64>>,
 }
 
 /// All lines, in the order in which they were measured.
 #[derive(Default)]
-pub struct Figures {
+pub(crate) struct Figures {
     lines: Vec<Figure>,
 }
 
 impl Figures {
     /// The line of that name, made when it is first asked for.
-    pub fn line(
+    pub(crate) fn line(
         &mut self,
         section: &'static str,
         name: &str,
@@ -61,7 +61,7 @@ impl Figures {
         &mut self.lines[place]
     }
 
-    pub fn table(&self, missing: &[Make]) -> String {
+    pub(crate) fn table(&self, missing: &[Make]) -> String {
         let head = [
             "",
             "n",
@@ -85,7 +85,7 @@ impl Figures {
         layout(&rows)
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let lines = self.lines.iter().map(|line| {
             let samples: BTreeMap<_, _> = (line.samples.iter())
                 .map(|(make, samples)| {
@@ -106,7 +106,7 @@ impl Figures {
 }
 
 impl Figure {
-    pub fn add(&mut self, make: Make, value: f64) {
+    pub(crate) fn add(&mut self, make: Make, value: f64) {
         self.samples.entry(make).or_default().push(value);
     }
 
@@ -184,7 +184,7 @@ impl Figure {
 }
 
 /// The middle one; 0 for none.
-pub fn median(samples: &[f64]) -> f64 {
+pub(crate) fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

@@ -15,7 +15,7 @@ use crate::makes::{self, Shape};
 const SECTION: &str = "Formation: three servers started together";
 const MOST: Duration = Duration::from_secs(60);
 
-pub fn measure(bench: &mut Bench) -> Result<()> {
+pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     for _ in 0..bench.rounds {
         for make in bench.makes(&[Make::Swarmer, Make::Etcd, Make::Consul]) {
             let cluster = makes::start(make, &bench.programs, Shape::servers_only())?;
@@ -39,7 +39,7 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
 }
 
 /// Time since the start until the first server has taken a write.
-pub fn first_write(cluster: &Cluster) -> Result<Duration> {
+pub(crate) fn first_write(cluster: &Cluster) -> Result<Duration> {
     let door = cluster.nodes.first().context("no nodes")?;
     if cluster.make == Make::Etcd {
         first_etcd_write(door.at(ETCD))?;

@@ -19,7 +19,7 @@ const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
 
 /// One connection, one call at a time.
-pub struct Grpc {
+pub(crate) struct Grpc {
     stream: TcpStream,
     next: u32,
     buffer: Vec<u8>,
@@ -28,7 +28,7 @@ pub struct Grpc {
 }
 
 impl Grpc {
-    pub async fn connect(address: SocketAddr) -> Result<Self> {
+    pub(crate) async fn connect(address: SocketAddr) -> Result<Self> {
         let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -52,7 +52,7 @@ impl Grpc {
     }
 
     /// Calls the method that `head` (see [`head`]) names. An answer without a message is an error.
-    pub async fn call(&mut self, head: &[u8], message: &[u8]) -> Result<()> {
+    pub(crate) async fn call(&mut self, head: &[u8], message: &[u8]) -> Result<()> {
         let id = self.next;
         self.next += 2;
         let mut body = vec![0];
@@ -119,7 +119,7 @@ fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
 }
 
 /// The header block of a method's calls: literals without indexing (RFC 7541 section 6.2.2).
-pub fn head(path: &str, authority: &str) -> Vec<u8> {
+pub(crate) fn head(path: &str, authority: &str) -> Vec<u8> {
     let mut block = vec![0x83, 0x86];
     let mut text = |prefix: &[u8], text: &str| {
         block.extend(prefix);
@@ -134,7 +134,7 @@ pub fn head(path: &str, authority: &str) -> Vec<u8> {
 }
 
 /// A length-delimited field of a protobuf message.
-pub fn bytes_field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
+pub(crate) fn bytes_field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
     out.push(number << 3 | 2);
     let mut length = bytes.len();
     while length >= 0x80 {

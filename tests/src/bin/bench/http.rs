@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 /// The answer's status and body.
-pub fn request(
+pub(crate) fn request(
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -30,7 +30,7 @@ pub fn request(
 }
 
 /// `request`, and anything but 200 is an error.
-pub fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Result<String> {
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Result<String> {
     let (status, text) = request(address, method, path, body, Duration::from_secs(10))?;
     if status != 200 {
         bail!("{method} {path} at {address}: {status} {text}");
@@ -39,7 +39,7 @@ pub fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Result<
 }
 
 /// The value of a header in an answer's head, if it is there. `name` in lower case.
-pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
         key.eq_ignore_ascii_case(name).then(|| value.trim())

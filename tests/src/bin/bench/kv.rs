@@ -14,7 +14,7 @@ const PUTS: &str = "KV puts (256 bytes, fsync, spread over the servers)";
 const GETS: &str = "KV gets (256 bytes, spread over the servers)";
 const MEMORY: &str = "Memory (VmRSS)";
 
-pub fn measure(bench: &mut Bench) -> Result<()> {
+pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let mut clusters = Vec::new();
     for make in bench.makes(&[Make::Swarmer, Make::Etcd, Make::Consul]) {
         let cluster = makes::start(make, &bench.programs, Shape::servers_only())?;
@@ -28,6 +28,9 @@ pub fn measure(bench: &mut Bench) -> Result<()> {
     };
     for clients in [1, 16, 64, 256] {
         step(bench, &clusters, Work::Put, clients, rounds, length)?;
+    }
+    for cluster in &clusters {
+        load::fill(cluster.make, 64, &cluster.doors())?;
     }
     for work in [Work::Get, Work::StaleGet] {
         for clients in [1, 64] {

@@ -14,11 +14,11 @@ use crate::http::header;
 /// A value's length.
 const VALUE: usize = 256;
 /// Each client goes round these many keys.
-const KEYS: usize = 200;
+const KEYS: usize = 50;
 
 /// What clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
+pub(crate) enum Work {
     Put,
     /// Linearizable, as far as the peer's default mode goes.
     Get,
@@ -28,15 +28,15 @@ pub enum Work {
 
 /// What came of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Outcome {
-    pub per_second: f64,
-    pub p50: Duration,
-    pub p99: Duration,
-    pub failed: usize,
+pub(crate) struct Outcome {
+    pub(crate) per_second: f64,
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+    pub(crate) failed: usize,
 }
 
 /// Lets `clients` work for `length`, spread over `doors`.
-pub fn run(
+pub(crate) fn run(
     make: Make,
     work: Work,
     clients: usize,
@@ -76,6 +76,29 @@ pub fn run(
             p99: at(99),
             failed,
         })
+    })
+}
+
+/// Writes all that as many clients will read.
+pub(crate) fn fill(make: Make, clients: usize, doors: &[SocketAddr]) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut tasks = Vec::new();
+        for (number, door) in (0..clients).zip(doors.iter().cycle()) {
+            let mut client = Client::connect(make, Work::Put, number, *door).await?;
+            tasks.push(tokio::spawn(async move {
+                for key in 0..KEYS {
+                    client.once(key).await?;
+                }
+                Ok::<_, anyhow::Error>(())
+            }));
+        }
+        for task in tasks {
+            task.await?.context("write what will be read")?;
+        }
+        Ok(())
     })
 }
 

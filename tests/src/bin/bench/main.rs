@@ -37,16 +37,16 @@ bench: measures Swarmer beside etcd and Consul, where those are installed
 Consul is looked for in $CONSUL and in $PATH.";
 
 /// One run.
-pub struct Bench {
-    pub programs: Programs,
-    pub figures: Figures,
-    pub rounds: usize,
-    pub quick: bool,
+pub(crate) struct Bench {
+    pub(crate) programs: Programs,
+    pub(crate) figures: Figures,
+    pub(crate) rounds: usize,
+    pub(crate) quick: bool,
 }
 
 impl Bench {
     /// Those of `wanted` that are there.
-    pub fn makes(&self, wanted: &[Make]) -> Vec<Make> {
+    pub(crate) fn makes(&self, wanted: &[Make]) -> Vec<Make> {
         let missing = self.missing();
         let there = wanted.iter().filter(|make| !missing.contains(make));
         there.copied().collect()

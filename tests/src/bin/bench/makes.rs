@@ -20,18 +20,18 @@ const SERF: u16 = 18301;
 
 /// What to start.
 #[derive(Clone, Copy)]
-pub struct Shape {
-    pub servers: usize,
-    pub workers: usize,
-    pub registry: bool,
+pub(crate) struct Shape {
+    pub(crate) servers: usize,
+    pub(crate) workers: usize,
+    pub(crate) registry: bool,
 }
 
 impl Shape {
-    pub fn servers_only() -> Self {
+    pub(crate) fn servers_only() -> Self {
         Self::with_workers(0)
     }
 
-    pub fn with_workers(workers: usize) -> Self {
+    pub(crate) fn with_workers(workers: usize) -> Self {
         Self {
             servers: 3,
             workers,
@@ -48,7 +48,7 @@ struct Plan {
 }
 
 /// Starts a cluster and does not wait for it. An error if the program is not there.
-pub fn start(make: Make, programs: &Programs, shape: Shape) -> Result<Cluster> {
+pub(crate) fn start(make: Make, programs: &Programs, shape: Shape) -> Result<Cluster> {
     let dir = tempfile::Builder::new()
         .prefix("swarmer-bench-")
         .tempdir()?;

@@ -12,7 +12,7 @@ use crate::makes::{self, Shape};
 const SECTION: &str = "Memory (VmRSS)";
 const MIB: f64 = 1_048_576.0;
 
-pub fn measure(bench: &mut Bench) -> Result<()> {
+pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let mut clusters = Vec::new();
     for make in bench.makes(&[Make::Swarmer, Make::Etcd, Make::Consul]) {
         let workers = usize::from(make != Make::Etcd);

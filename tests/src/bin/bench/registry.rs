@@ -11,14 +11,14 @@ use serde_json::Value;
 use crate::cluster::{Cluster, REGISTRY};
 use crate::dns::Resolver;
 
-pub struct Client {
+pub(crate) struct Client {
     ca: PathBuf,
     name: String,
     token: String,
 }
 
 impl Client {
-    pub fn new(cluster: &Cluster) -> Result<Self> {
+    pub(crate) fn new(cluster: &Cluster) -> Result<Self> {
         let node = &cluster.nodes.first().context("no nodes")?.name;
         let papers = std::fs::read(cluster.dir.path().join(node).join("papers.json"))?;
         let papers: Value = serde_json::from_slice(&papers)?;
@@ -33,7 +33,7 @@ impl Client {
     }
 
     /// Whose registry answered `GET /v2/`, by the name as `dns` gives it; `not` does not count.
-    pub fn serves(&self, dns: SocketAddr, not: Option<Ipv4Addr>) -> Result<Ipv4Addr> {
+    pub(crate) fn serves(&self, dns: SocketAddr, not: Option<Ipv4Addr>) -> Result<Ipv4Addr> {
         let mut dns = Resolver::new(dns, Duration::from_millis(200))?;
         let found = dns.addresses(&self.name)?;
         let host = *found.first().context("no registry in DNS")?;

@@ -17,7 +17,7 @@ const SECTION: &str = "Blocking queries";
 const WATCHERS: usize = 1000;
 const KEY: &str = "/v1/kv/watched";
 
-pub fn measure(bench: &mut Bench) -> Result<()> {
+pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     for make in bench.makes(&[Make::Swarmer, Make::Consul]) {
         let cluster = makes::start(make, &bench.programs, Shape::servers_only())?;
         crate::formation::first_write(&cluster)?;
