@@ -18,7 +18,9 @@ const FLOORS: [&[&str]; 8] = [
     &["config", "state"],
     &["decide"],
     &["disk", "task"],
-    &["discover", "docker", "registry", "pki", "rpc", "store"],
+    &[
+        "client", "discover", "docker", "registry", "pki", "rpc", "store",
+    ],
     &["loops", "http", "dns", "ui", "cluster"],
     &["agent", "demo"],
     &["cli"],

@@ -3,11 +3,10 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -18,15 +17,15 @@ use crate::cluster::papers::Papers;
 use crate::config::{Config, SwarmMode};
 use crate::decide::swarm::JoinOffer;
 use crate::docker::{Advertise, LocalEngine, trust};
-use crate::loops::registry::{self as registry_loop, RegistryLoop};
+use crate::loops::registry::{self as registry_loop, RegistryLoop, Tenure};
 use crate::loops::registry_front::{RouteLoop, StoreGate};
-use crate::loops::swarm::{self, FromState, JoinInfo, JoinInfoError, SwarmLoop};
-use crate::model::{Member, Role};
+use crate::loops::swarm::{self, FromState, JoinInfo, JoinInfoError, SwarmLoop, SwarmStatus};
+use crate::model::Role;
 use crate::pki::{CertStore, PeerIdentity, Validity, tls};
 use crate::registry::{Admission, Credential, Front, Settings, Storage};
 use crate::store::report::Report;
 use crate::store::{Answer, Question, Store, StoreError};
-use crate::task::{Shutdown, Tasks, clock};
+use crate::task::Tasks;
 
 /// Docker's own port for Swarm management.
 const SWARM_PORT: u16 = 2377;
@@ -38,7 +37,7 @@ pub(super) fn registry(
     joined: &Joined,
     listener: TcpListener,
     certificates: &Arc<CertStore>,
-    lease: watch::Receiver<bool>,
+    tenure: Tenure,
     report: &Arc<Report>,
     tasks: &Tasks,
 ) -> Result<(), AgentError> {
@@ -52,18 +51,14 @@ pub(super) fn registry(
         port: me.ports.registry,
         store: Arc::clone(&joined.store),
         settings: settings(&joined.config, me, &joined.disk.path("registry-run"))?,
-        lease: lease.clone(),
+        tenure: tenure.clone(),
+        report: Arc::clone(report),
     };
-    let (host, serving, status) = RegistryLoop::new(parts);
-    tell(tasks, report, "registry", status);
+    let (host, serving, _) = RegistryLoop::new(parts);
     tasks.critical("registry", host.run(shutdown));
 
-    let (stack, dc) = (me.stack.clone(), me.dc.clone());
-    let name_of = Arc::new(move |member: &Member| {
-        ServerName::try_from(format!("{}.node.{dc}.{stack}", member.name)).ok()
-    });
     let store = || Arc::clone(&joined.store);
-    let (route, routes) = RouteLoop::new(me.id, me.boot, store(), serving, lease, name_of);
+    let (route, routes) = RouteLoop::new(me.id, me.boot, store(), serving, tenure);
     tasks.critical("registry route", route.run(shutdown));
     let gate = StoreGate::new(me.id, me.boot, store(), authorizer(joined));
     let front = Front::new(
@@ -81,9 +76,8 @@ fn settings(config: &Config, me: &Me, run_dir: &Path) -> Result<Option<Settings>
         return Ok(None);
     }
     let storage = Storage::from_config(&config.registry.storage, super::run::resolve)?;
-    let program = std::env::current_exe()
-        .map(OsString::from)
-        .unwrap_or_else(|_| "swarmer".into());
+    // Not by its name: the file may be replaced by a newer one while we run.
+    let program = OsString::from("/proc/self/exe");
     Ok(Some(Settings {
         command: config.registry.command.clone(),
         storage,
@@ -121,11 +115,15 @@ fn authorizer(joined: &Joined) -> crate::loops::registry_front::Authorizer {
 }
 
 /// Starts the Swarm's loop.
-pub(super) fn swarm(joined: &Joined, report: &Arc<Report>, tasks: &Tasks) {
+pub(super) fn swarm(
+    joined: &Joined,
+    report: &Arc<Report>,
+    tasks: &Tasks,
+) -> Option<watch::Receiver<SwarmStatus>> {
     let docker = &joined.config.docker;
     if !docker.enabled || docker.swarm == SwarmMode::Off {
         report.set("swarm", "off");
-        return;
+        return None;
     }
     let me = &joined.me;
     let store = Arc::clone(&joined.store);
@@ -144,9 +142,10 @@ pub(super) fn swarm(joined: &Joined, report: &Arc<Report>, tasks: &Tasks) {
         engine: Arc::new(LocalEngine::new(&docker.socket)),
         join_info,
         memory: Arc::new(joined.disk.clone()),
+        report: Arc::clone(report),
     });
-    tell(tasks, report, "swarm", status);
     tasks.critical("swarm", looper.run(tasks.shutdown()));
+    Some(status)
 }
 
 /// A worker asks a server.
@@ -202,45 +201,4 @@ pub(super) fn on_certificate(
             tracing::warn!(%error, "Docker will not trust the cluster's registry");
         }
     })
-}
-
-/// Whether the lease is certainly held, from until when it is.
-pub(super) fn lease_flag(
-    mut held: watch::Receiver<Option<Instant>>,
-    tasks: &Tasks,
-) -> watch::Receiver<bool> {
-    let (flag, flags) = watch::channel(false);
-    let shutdown: Shutdown = tasks.shutdown().clone();
-    tasks.spawn("lease flag", async move {
-        loop {
-            let until = *held.borrow_and_update();
-            let left = until.and_then(|at| at.checked_duration_since(clock::now()));
-            let left = left.filter(|left| !left.is_zero());
-            flag.send_if_modified(|now| std::mem::replace(now, left.is_some()) != left.is_some());
-            tokio::select! {
-                () = shutdown.begun() => return,
-                changed = held.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(left.unwrap_or(Duration::from_secs(1))) => {}
-            }
-        }
-    });
-    flags
-}
-
-/// Keeps one line of the report up to date.
-fn tell<T>(tasks: &Tasks, report: &Arc<Report>, key: &'static str, mut status: watch::Receiver<T>)
-where
-    T: std::fmt::Display + Send + Sync + 'static,
-{
-    let (report, shutdown) = (Arc::clone(report), tasks.shutdown().clone());
-    tasks.spawn(format!("{key} report"), async move {
-        loop {
-            let text = status.borrow_and_update().to_string();
-            report.set(key, text);
-            tokio::select! {
-                () = shutdown.begun() => return,
-                changed = status.changed() => if changed.is_err() { return },
-            }
-        }
-    });
 }

@@ -43,27 +43,51 @@ pub struct LeaseClient {
 enum Over {
     Stop,
     Another,
+    /// The leader is elsewhere: the old stream stays open until the new one is heard, so that
+    /// moving does not look like dying.
+    Moved(Box<FrameStream>),
     Twin(BootId),
+}
+
+/// What goes on from one stream to the next.
+struct Course {
+    number: u64,
+    backoff: Backoff,
+    old: Option<Box<FrameStream>>,
+}
+
+impl Course {
+    fn renewed(&mut self) {
+        self.backoff.reset();
+        self.old = None;
+    }
 }
 
 impl LeaseClient {
     /// Runs until `shutdown` begins; then says that the agent restarts, unless it left.
     pub async fn run(self, shutdown: Shutdown) {
-        let mut backoff = Backoff::new(Duration::from_millis(20), self.lease / 2);
-        let mut number = 0;
+        let backoff = Backoff::new(Duration::from_millis(20), self.lease / 2);
+        let mut course = Course {
+            number: 0,
+            backoff,
+            old: None,
+        };
         while !shutdown.is_begun() {
-            number += 1;
-            let over = match self.next_server(number) {
-                Via::Myself(keeper) => self.local(&keeper, number, &shutdown, &mut backoff).await,
+            course.number += 1;
+            let over = match self.next_server(course.number) {
+                Via::Myself(keeper) => self.local(&keeper, &mut course, &shutdown).await,
                 Via::Server(node, address) => {
-                    self.remote((node, address), number, &shutdown, &mut backoff)
-                        .await
+                    self.remote((node, address), &mut course, &shutdown).await
                 }
                 Via::Nobody => Over::Another,
             };
             match over {
                 Over::Stop => return,
                 Over::Another => {}
+                Over::Moved(stream) => {
+                    course.old = Some(stream);
+                    continue;
+                }
                 Over::Twin(boot) => tracing::error!(
                     other = %boot,
                     "another process holds the lease with this node's key: is its data directory in \
@@ -72,7 +96,7 @@ impl LeaseClient {
             }
             tokio::select! {
                 () = shutdown.begun() => {}
-                () = tokio::time::sleep(backoff.next_delay()) => {}
+                () = tokio::time::sleep(course.backoff.next_delay()) => {}
             }
         }
     }
@@ -83,13 +107,17 @@ impl LeaseClient {
             return match view.leader {
                 Some(leader) if leader == self.me => Via::Myself(Arc::clone(keeper)),
                 Some(leader) => self.through(leader, number),
-                None => Via::Nobody,
+                // Raft is silent until the leader adds this server, for which it must be alive.
+                None => self.anyone(),
             };
         }
-        self.path
-            .candidates()
-            .first()
-            .map_or(Via::Nobody, |(node, at)| Via::Server(*node, *at))
+        self.anyone()
+    }
+
+    fn anyone(&self) -> Via {
+        let servers = self.path.candidates();
+        let other = servers.iter().find(|(node, _)| *node != self.me);
+        other.map_or(Via::Nobody, |(node, at)| Via::Server(*node, *at))
     }
 
     /// A server goes to the leader itself; if that fails, every other time through another.
@@ -115,14 +143,8 @@ impl LeaseClient {
         address.map_or(Via::Nobody, |address| Via::Server(target, address))
     }
 
-    async fn local(
-        &self,
-        keeper: &LeaseKeeper,
-        number: u64,
-        shutdown: &Shutdown,
-        backoff: &mut Backoff,
-    ) -> Over {
-        let mut sent = 0;
+    async fn local(&self, keeper: &LeaseKeeper, course: &mut Course, shutdown: &Shutdown) -> Over {
+        let (mut sent, number) = (0, course.number);
         while keeper.raft.is_leader() {
             let begun = clock::now();
             let (report, version) = self.report.since(sent);
@@ -141,7 +163,7 @@ impl LeaseClient {
             match word {
                 Some(LeaseWord::Renewed) => {
                     sent = version;
-                    backoff.reset();
+                    course.renewed();
                     self.held.send_replace(Some(begun + self.lease));
                 }
                 Some(LeaseWord::Twin(boot)) => return Over::Twin(boot),
@@ -162,11 +184,10 @@ impl LeaseClient {
     async fn remote(
         &self,
         server: (NodeId, SocketAddr),
-        number: u64,
+        course: &mut Course,
         shutdown: &Shutdown,
-        backoff: &mut Backoff,
     ) -> Over {
-        let open = Open::Lease(self.boot, number);
+        let open = Open::Lease(self.boot, course.number);
         let mut stream = match self.peers.stream_at(server.0, server.1, &open).await {
             Ok(stream) => stream,
             Err(error) => {
@@ -192,7 +213,7 @@ impl LeaseClient {
             match tokio::time::timeout(self.lease, renewed).await {
                 Ok(Some(LeaseWord::Renewed)) => {
                     sent = version;
-                    backoff.reset();
+                    course.renewed();
                     self.held.send_replace(Some(begun + self.lease));
                 }
                 Ok(Some(LeaseWord::Ending)) => {}
@@ -203,7 +224,7 @@ impl LeaseClient {
                 }
             }
             if self.leader().is_some_and(|now| Some(now) != leader) {
-                return Over::Another;
+                return Over::Moved(Box::new(stream));
             }
             tokio::select! {
                 () = shutdown.begun() => {

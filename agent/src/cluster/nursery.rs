@@ -268,6 +268,19 @@ impl Nursery {
         })
     }
 
+    /// Refuses a bootstrap for ever, unless its papers came meanwhile.
+    fn give_up(&self, cluster: ClusterId, dead: bool) -> Result<(), DiskError> {
+        self.change(|record| {
+            if record.has_papers(cluster) {
+                return;
+            }
+            record.renounced.insert(cluster);
+            if dead {
+                record.standing = Standing::Blank;
+            }
+        })
+    }
+
     async fn act(
         &self,
         step: Step,
@@ -290,7 +303,8 @@ impl Nursery {
                 self.collect(&bid, channels).await;
             }
             Step::Ask(_) => {
-                if let Standing::Promised(bid) = self.lock().record.standing.clone() {
+                let standing = self.lock().record.standing.clone();
+                if let Standing::Promised(bid) = standing {
                     self.collect(&bid, channels).await;
                 }
             }
@@ -314,20 +328,11 @@ impl Nursery {
             Step::Begin => return self.begin().map(|papers| Outcome::Member(Box::new(papers))),
             Step::Renounce(cluster) => {
                 tracing::warn!(%cluster, "giving a bootstrap up that made no progress");
-                self.change(|record| {
-                    if !record.has_papers(cluster) {
-                        record.renounced.insert(cluster);
-                    }
-                })?;
+                self.give_up(cluster, false)?;
             }
             Step::Release(cluster) => {
                 tracing::info!(%cluster, "a bootstrap has ended without a cluster");
-                self.change(|record| {
-                    if !record.has_papers(cluster) {
-                        record.renounced.insert(cluster);
-                        record.standing = Standing::Blank;
-                    }
-                })?;
+                self.give_up(cluster, true)?;
             }
             Step::Reborn(cluster) => return Err(NurseryError::Reborn(cluster)),
             Step::Join(cluster, address) => {

@@ -188,7 +188,7 @@ impl Path {
             }
         };
         answer.map_err(|error| {
-            if self.raft.is_none() {
+            if !self.votes() {
                 self.avoid(node);
             }
             miss(&error)
@@ -198,7 +198,7 @@ impl Path {
     /// Servers: returns when another than `node` leads. A leader whose host froze or was cut off
     /// leaves its callers without a word, and there is no need to wait for their deadlines.
     async fn another_leads(&self, node: NodeId) {
-        let Some(raft) = &self.raft else {
+        let Some(raft) = self.raft.as_ref().filter(|_| self.votes()) else {
             return std::future::pending().await;
         };
         let mut view = raft.watch();
@@ -210,6 +210,14 @@ impl Path {
     /// One call to the leader, if it is another server and answers.
     pub async fn call_leader(&self, call: &Call, deadline: Duration) -> Option<CallReply> {
         self.send(call, deadline).await.ok()
+    }
+
+    /// Whether this node's own raft can tell who leads. A server that has just joined has heard of
+    /// no membership yet and goes through others, like a worker.
+    fn votes(&self) -> bool {
+        self.raft
+            .as_ref()
+            .is_some_and(|raft| !raft.view().voters.is_empty())
     }
 
     /// One call to this server.
@@ -229,7 +237,7 @@ impl Path {
     }
 
     fn next_hop(&self) -> Option<(NodeId, SocketAddr)> {
-        let Some(raft) = &self.raft else {
+        let Some(raft) = self.raft.as_ref().filter(|_| self.votes()) else {
             return self.candidates().first().copied();
         };
         let view = raft.view();

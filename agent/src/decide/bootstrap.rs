@@ -70,6 +70,10 @@ pub struct Announcement {
 }
 
 /// What came of asking one address.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful at a time, and most are somebody"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sight {
     /// No answer: it counts as an unknown server.

@@ -183,14 +183,19 @@ impl Checks {
         plan
     }
 
-    /// A run of `check` ended with `result`; `Some`: its status is this from now on.
+    /// A run of `check`, which was `ran` then, ended with `result`; `Some`: its status is this
+    /// from now on. What a definition found that was replaced meanwhile does not count.
     pub fn finished(
         &mut self,
         check: &str,
+        ran: &CheckSpec,
         result: CheckStatus,
         now: Duration,
     ) -> Option<CheckStatus> {
-        let progress = self.progress.get_mut(check)?;
+        let progress = self
+            .progress
+            .get_mut(check)
+            .filter(|now| now.spec == *ran)?;
         progress.running = false;
         progress.due = now.saturating_add(progress.spec.interval);
         if result == CheckStatus::Critical {

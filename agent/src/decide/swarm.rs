@@ -8,112 +8,25 @@
 mod records;
 mod status;
 mod steward;
+mod view;
 mod words;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use records::{At, CLUSTER, INTENT, NODES, RecordError, Records, TOKENS, decode, encode};
 pub use status::{Blocked, Status, Waiting};
+pub use view::{Plan, Step, View};
 pub use words::{
     EngineInfo, How, Intent, JoinOffer, Local, Memory, NodeEntry, Nodes, Recorded, SwarmNode,
     SwarmView, Tokens,
 };
 
-use crate::model::{Member, NodeId, Role};
+use crate::model::Role;
 
 /// How long an engine may be looking for its managers before a join counts as failed.
 const JOIN_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a leaving worker waits for its containers to end.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
-
-/// What this node sees.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    /// This node.
-    pub me: NodeId,
-    /// Its role: servers make the Swarm and manage it.
-    pub role: Role,
-    /// Its engine.
-    pub engine: &'a EngineInfo,
-    /// What the engine sees, if it manages.
-    pub swarm: Option<&'a SwarmView>,
-    /// What this node's disk remembers.
-    pub memory: Option<&'a Memory>,
-    /// What it takes to join; `None`: no Swarm is known.
-    pub offer: Option<&'a JoinOffer>,
-    /// What is written down; empty on workers, which can't read it.
-    pub records: &'a Records,
-    /// The members.
-    pub members: &'a BTreeMap<NodeId, Member>,
-    /// For how long the engine's state has been what it is.
-    pub steady: Duration,
-    /// For how long this node has been leaving the cluster; `None`: it stays.
-    pub leaving: Option<Duration>,
-}
-
-/// What is to be done, in this order; after the first that fails, look again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Write down that this node, with this engine, makes the Swarm, if the entry's index is
-    /// `expect` (0: absent).
-    CommitIntent {
-        /// The engine's id.
-        engine: String,
-        /// The index.
-        expect: u64,
-    },
-    /// Remember on disk; before the engine is changed.
-    Remember(Memory),
-    /// Forget it.
-    ForgetMemory,
-    /// Make the Swarm, after a linearizable look that the intent is still this one.
-    Init(Intent),
-    /// Write down which Swarm is the cluster's, if none is.
-    RecordCluster(Recorded),
-    /// Write down how to join it.
-    RecordTokens(Tokens),
-    /// Write down who is who.
-    RecordNodes(Nodes),
-    /// Join as a worker.
-    Join(JoinOffer),
-    /// Take the engine out of its Swarm.
-    Leave {
-        /// Even though that ends the Swarm: only where it is empty and ours (rule S2).
-        force: bool,
-    },
-    /// Make a worker a manager.
-    Promote(String),
-    /// Make a manager a worker.
-    Demote(String),
-    /// Move a node's tasks away.
-    Drain(String),
-    /// Strike a node off the Swarm's list.
-    Remove(String),
-}
-
-/// What to do, and what to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// To be done in this order.
-    pub steps: Vec<Step>,
-    /// How it stands.
-    pub status: Status,
-}
-
-impl Plan {
-    fn new(status: Status, steps: Vec<Step>) -> Self {
-        Self { steps, status }
-    }
-
-    fn waiting(why: Waiting) -> Self {
-        Self::new(Status::Waiting(why), Vec::new())
-    }
-
-    fn blocked(why: Blocked) -> Self {
-        Self::new(Status::Blocked(why), Vec::new())
-    }
-}
 
 /// Decides what to do next.
 #[must_use]
@@ -157,11 +70,7 @@ fn outside(view: &View<'_>) -> Plan {
     if offer.remotes.is_empty() {
         return Plan::blocked(Blocked::NoManagers(cluster.to_owned()));
     }
-    let memory = Memory {
-        how: How::Joined,
-        cluster: cluster.to_owned(),
-        node: String::new(),
-    };
+    let memory = Memory::new(How::Joined, cluster, "");
     let steps = vec![Step::Remember(memory), Step::Join(offer)];
     Plan::new(Status::Waiting(Waiting::Joining), steps)
 }
@@ -170,11 +79,7 @@ fn outside(view: &View<'_>) -> Plan {
 fn make(view: &View<'_>) -> Plan {
     match claim(view) {
         Claim::Mine(intent) => {
-            let memory = Memory {
-                how: How::Created,
-                cluster: String::new(),
-                node: String::new(),
-            };
+            let memory = Memory::new(How::Created, "", "");
             let steps = vec![Step::Remember(memory), Step::Init(intent.clone())];
             Plan::new(Status::Waiting(Waiting::Making), steps)
         }
@@ -194,11 +99,8 @@ fn adopt(view: &View<'_>) -> Plan {
     match claim(view) {
         Claim::Mine(_) => {
             let made = view.memory.is_some_and(|memory| memory.how == How::Created);
-            let memory = Memory {
-                how: if made { How::Created } else { How::Found },
-                cluster: cluster.clone(),
-                node: view.engine.node.clone(),
-            };
+            let how = if made { How::Created } else { How::Found };
+            let memory = Memory::new(how, cluster, &view.engine.node);
             let recorded = Recorded {
                 cluster: cluster.clone(),
             };
@@ -244,7 +146,7 @@ enum Standing {
 /// Which Swarm the engine is in, seen from the cluster's record.
 fn standing(view: &View<'_>) -> Standing {
     let engine = view.engine;
-    let known = view.offer.and_then(|offer| offer.node.as_deref()) == Some(engine.node.as_str());
+    let known = view.is_listed();
     let Some(cluster) = view.recorded() else {
         return match (engine.manager, &engine.cluster) {
             (true, None) => Standing::Headless,
@@ -277,24 +179,16 @@ fn standing(view: &View<'_>) -> Standing {
 
 /// The engine is where it belongs.
 fn inside(view: &View<'_>) -> Plan {
+    // A worker's engine never notices that it was struck off.
+    if !view.engine.manager && view.is_struck_off() && view.unlisted >= JOIN_PATIENCE {
+        return leave(false);
+    }
     let mut steps = Vec::new();
-    if let Some(cluster) = view.recorded()
-        && !view
-            .memory
-            .is_some_and(|memory| memory.node == view.engine.node && memory.cluster == cluster)
-    {
-        let how = view.memory.map_or(How::Found, |memory| {
-            if memory.cluster == cluster && memory.node.is_empty() {
-                memory.how
-            } else {
-                How::Found
-            }
-        });
-        steps.push(Step::Remember(Memory {
-            how,
-            cluster: cluster.to_owned(),
-            node: view.engine.node.clone(),
-        }));
+    if let Some(cluster) = view.recorded() {
+        let memory = remembering(view, cluster);
+        if view.memory != Some(&memory) {
+            steps.push(Step::Remember(memory));
+        }
     }
     steps.extend(
         view.swarm
@@ -307,6 +201,22 @@ fn inside(view: &View<'_>) -> Plan {
         (_, false) => Status::Worker,
     };
     Plan::new(status, steps)
+}
+
+/// What the disk should say of the engine that is where it belongs.
+fn remembering(view: &View<'_>, cluster: &str) -> Memory {
+    let node = view.engine.node.as_str();
+    let before = view.memory.filter(|memory| {
+        memory.cluster == cluster && (memory.node.is_empty() || memory.node == node)
+    });
+    Memory {
+        listed: before.is_some_and(|memory| memory.listed) || view.is_listed(),
+        ..Memory::new(
+            before.map_or(How::Found, |memory| memory.how),
+            cluster,
+            node,
+        )
+    }
 }
 
 /// The engine is in a Swarm that is not the cluster's (rule S2).
@@ -344,15 +254,12 @@ fn pending(view: &View<'_>) -> Plan {
 /// The engine can't take part in its Swarm. One that the managers have struck off leaves and
 /// joins again; one that they still count on stays, since a manager's data may be needed.
 fn broken(view: &View<'_>) -> Plan {
-    let struck_off = view
-        .offer
-        .is_some_and(|offer| offer.node.as_deref() != Some(view.engine.node.as_str()));
     let joining = view
         .memory
         .is_some_and(|memory| memory.how == How::Joined && memory.node.is_empty());
     if view.steady < JOIN_PATIENCE {
         Plan::waiting(Waiting::Engine(view.engine.error.clone()))
-    } else if joining || struck_off && view.remembers_node() && !view.found() {
+    } else if joining || view.is_struck_off() && !view.found() {
         leave(false)
     } else {
         Plan::blocked(Blocked::Engine(view.engine.error.clone()))
@@ -391,28 +298,6 @@ fn leave(force: bool) -> Plan {
 fn host(remote: &str) -> &str {
     let host = remote.rsplit_once(':').map_or(remote, |(host, _)| host);
     host.trim_start_matches('[').trim_end_matches(']')
-}
-
-impl<'a> View<'a> {
-    /// The id of the cluster's Swarm.
-    fn recorded(&self) -> Option<&'a str> {
-        let written = self
-            .records
-            .cluster
-            .as_ref()
-            .map(|at| at.value.cluster.as_str());
-        written.or(self.offer.map(|offer| offer.cluster.as_str()))
-    }
-
-    /// Whether the engine's present node id is the one that the disk remembers.
-    fn remembers_node(&self) -> bool {
-        self.memory
-            .is_some_and(|memory| !memory.node.is_empty() && memory.node == self.engine.node)
-    }
-
-    fn found(&self) -> bool {
-        self.memory.is_some_and(|memory| memory.how == How::Found)
-    }
 }
 
 #[cfg(test)]

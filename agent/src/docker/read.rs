@@ -61,6 +61,7 @@ fn node(answer: Node) -> SwarmNode {
             .is_some_and(|manages| manages.leader == Some(true)),
         manages_at: manages.and_then(|manages| manages.addr),
         ready: status.state == Some(NodeState::READY),
+        down: status.state == Some(NodeState::DOWN),
         drained: spec.availability == Some(NodeSpecAvailabilityEnum::DRAIN),
     }
 }

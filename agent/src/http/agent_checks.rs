@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::api::Api;
 use super::check_input::{CheckInput, parse_status};
+use super::filter::{Shape, keep_by};
 use super::input::Object;
 use super::reply::{Outcome, Problem, Reply};
 use super::request::{Request, parse_bool};
@@ -37,14 +38,17 @@ pub(super) async fn publish(api: &Api) {
 }
 
 pub(super) async fn list(api: &Api, request: &Request) -> Outcome {
-    Ok(api.local().look(|rows| {
-        let views: BTreeMap<_, _> = rows
-            .checks
-            .values()
-            .map(|check| (check.row.check_id.as_str(), CheckView::from(&check.row)))
-            .collect();
-        Reply::json(request.pretty(), &views)
-    }))
+    api.local().look(|rows| {
+        let mut rows: Vec<_> = rows.checks.values().map(|check| &check.row).collect();
+        keep_by(request, Shape::Check, &mut rows, |row| {
+            serde_json::to_value(CheckView::from(*row)).unwrap_or_default()
+        })?;
+        let views = rows
+            .into_iter()
+            .map(|row| (row.check_id.as_str(), CheckView::from(row)));
+        let views: BTreeMap<_, _> = views.collect();
+        Ok(Reply::json(request.pretty(), &views))
+    })
 }
 
 pub(super) async fn register(api: &Api, request: &Request) -> Outcome {

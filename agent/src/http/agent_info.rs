@@ -2,6 +2,7 @@
 //! (<https://developer.hashicorp.com/consul/api-docs/agent>).
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -174,10 +175,13 @@ fn stats(api: &Api, state: &State) -> Value {
 pub(super) async fn join(api: &Api, request: &Request) -> Outcome {
     let address = request.argument("Missing address")?;
     let state = api.store().state();
-    let known = state.members().any(|member| {
-        let ip = member.address.to_string();
-        address == ip || address == member.name.as_str() || address == member.rpc().to_string()
-    });
+    let host = match address.parse::<SocketAddr>() {
+        Ok(socket) => socket.ip().to_string(),
+        Err(_) => address.to_owned(),
+    };
+    let known = state
+        .members()
+        .any(|member| host == member.address.to_string() || host == member.name.as_str());
     if known {
         return Ok(Reply::empty());
     }

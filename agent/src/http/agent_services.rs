@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::agent_checks::{hold, publish, turn_maintenance};
 use super::api::Api;
 use super::check_input::CheckInput;
+use super::filter::{Shape, keep_by};
 use super::input::Object;
 use super::reply::{Outcome, Problem, Reply};
 use super::request::Request;
@@ -39,10 +40,14 @@ fn view(service: &ServiceRow, dc: &str) -> Value {
 
 pub(super) async fn list(api: &Api, request: &Request) -> Outcome {
     let dc = api.identity().dc.as_str();
-    let views: BTreeMap<String, Value> = api.local().look(|rows| {
+    let mut views: Vec<(String, Value)> = api.local().look(|rows| {
         let all = rows.services.values();
         all.map(|row| (row.id.clone(), view(row, dc))).collect()
     });
+    keep_by(request, Shape::Service, &mut views, |(_, view)| {
+        view.clone()
+    })?;
+    let views: BTreeMap<_, _> = views.into_iter().collect();
     Ok(Reply::json(request.pretty(), &views))
 }
 

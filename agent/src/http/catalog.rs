@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::api::Api;
+use super::filter::{Shape, keep, keep_by};
 use super::read::read;
 use super::reply::{Outcome, Reply};
 use super::request::Request;
@@ -26,7 +27,8 @@ pub(super) async fn nodes(api: &Api, request: &Request) -> Outcome {
             .collect();
         nearest_first(api, request, &mut rows, |row| row.name.as_str());
         let dc = api.identity().dc.as_str();
-        let views: Vec<_> = rows.iter().map(|row| NodeView::new(row, dc)).collect();
+        let mut views: Vec<_> = rows.iter().map(|row| NodeView::new(row, dc)).collect();
+        keep(request, Shape::Node, &mut views)?;
         Ok(Reply::json(request.pretty(), &views))
     };
     read(api, request, vec![Topic::Nodes], index, render).await
@@ -46,14 +48,20 @@ pub(super) async fn services(api: &Api, request: &Request) -> Outcome {
     };
     let render = |state: &State| {
         let catalog = state.catalog();
+        let dc = api.identity().dc.as_str();
+        let picky = with_nodes || request.query.has("filter");
         let mut found = BTreeMap::new();
         for (name, tags) in catalog.service_names() {
-            if !with_nodes {
+            if !picky {
                 found.insert(name, tags.into_iter().map(str::to_owned).collect());
                 continue;
             }
             let mut instances = catalog.instances(name);
             instances.retain(|instance| meta_fits(request, &instance.node));
+            keep_by(request, Shape::ServiceNode, &mut instances, |instance| {
+                let view = ServiceNodeView::new(&instance.node, &instance.service, dc);
+                serde_json::to_value(view).unwrap_or_default()
+            })?;
             if !instances.is_empty() {
                 let tags = instances.iter().flat_map(|instance| &instance.service.tags);
                 found.insert(name, tags.cloned().collect::<BTreeSet<_>>());
@@ -68,10 +76,11 @@ pub(super) async fn service(api: &Api, request: &Request) -> Outcome {
     let name = request.argument("Missing service name")?;
     instances(api, request, name, |instances| {
         let dc = api.identity().dc.as_str();
-        let views: Vec<_> = instances
+        let mut views: Vec<_> = instances
             .iter()
             .map(|instance| ServiceNodeView::new(&instance.node, &instance.service, dc))
             .collect();
+        keep(request, Shape::ServiceNode, &mut views)?;
         Ok(Reply::json(request.pretty(), &views))
     })
     .await
@@ -129,7 +138,10 @@ async fn of_node(
         let name = node_name(state, wanted);
         let node = catalog.node(&name);
         let services: Vec<_> = catalog.services_of(&name).collect();
-        let services: Vec<&ServiceRow> = services.iter().map(|row| &***row).collect();
+        let mut services: Vec<&ServiceRow> = services.iter().map(|row| &***row).collect();
+        keep_by(request, Shape::Service, &mut services, |row| {
+            serde_json::to_value(ServiceView::from(*row)).unwrap_or_default()
+        })?;
         let dc = api.identity().dc.as_str();
         Ok(render(
             node.as_ref().map(|row| NodeView::new(row, dc)),

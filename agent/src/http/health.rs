@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::api::Api;
 use super::catalog::{instances, meta_fits, nearest_first};
+use super::filter::{Shape, keep};
 use super::read::read;
 use super::reply::{Outcome, Problem, Reply};
 use super::request::{Request, parse_bool};
@@ -35,7 +36,7 @@ pub(super) async fn service(api: &Api, request: &Request) -> Outcome {
     instances(api, request, name, |mut found| {
         found.retain(fine);
         let dc = api.identity().dc.as_str();
-        let views: Vec<_> = found
+        let mut views: Vec<_> = found
             .iter()
             .map(|instance| InstanceView {
                 node: NodeView::new(&instance.node, dc),
@@ -47,6 +48,7 @@ pub(super) async fn service(api: &Api, request: &Request) -> Outcome {
                     .collect(),
             })
             .collect();
+        keep(request, Shape::Instance, &mut views)?;
         Ok(Reply::json(request.pretty(), &views))
     })
     .await
@@ -58,7 +60,8 @@ pub(super) async fn checks(api: &Api, request: &Request) -> Outcome {
     instances(api, request, name, |found| {
         let rows = found.iter().flat_map(|instance| &instance.checks);
         let own = rows.filter(|check| !check.service_id.is_empty());
-        let views: Vec<_> = own.map(|row| CheckView::from(&**row)).collect();
+        let mut views: Vec<_> = own.map(|row| CheckView::from(&**row)).collect();
+        keep(request, Shape::Check, &mut views)?;
         Ok(Reply::json(request.pretty(), &views))
     })
     .await
@@ -69,7 +72,8 @@ pub(super) async fn node(api: &Api, request: &Request) -> Outcome {
     let index = |state: &State| state.catalog().checks_index();
     let render = |state: &State| {
         let rows: Vec<_> = state.catalog().checks_of(name).collect();
-        let views: Vec<_> = rows.iter().map(|row| CheckView::from(&***row)).collect();
+        let mut views: Vec<_> = rows.iter().map(|row| CheckView::from(&***row)).collect();
+        keep(request, Shape::Check, &mut views)?;
         Ok(Reply::json(request.pretty(), &views))
     };
     read(api, request, vec![Topic::Checks], index, render).await
@@ -92,7 +96,8 @@ pub(super) async fn state(api: &Api, request: &Request) -> Outcome {
             .filter(|check| on_node(check))
             .collect();
         nearest_first(api, request, &mut rows, |row| row.node.as_str());
-        let views: Vec<_> = rows.iter().map(|row| CheckView::from(&***row)).collect();
+        let mut views: Vec<_> = rows.iter().map(|row| CheckView::from(&***row)).collect();
+        keep(request, Shape::Check, &mut views)?;
         Ok(Reply::json(request.pretty(), &views))
     };
     read(api, request, vec![Topic::Checks], index, render).await

@@ -25,6 +25,9 @@ impl Hosts {
                 "localhost".into(),
                 // What containers call their host.
                 "host.docker.internal".into(),
+                // What they are told to call us (`--add-host consul:…`).
+                "consul".into(),
+                "swarmer".into(),
                 name.to_ascii_lowercase(),
             ],
             suffixes: ours
@@ -79,6 +82,7 @@ mod tests {
             "web-1.node.consul.",
             "a.node.dev.consul",
             "host.docker.internal:8500",
+            "consul:8500",
         ] {
             assert!(hosts.allows(good), "{good}");
         }

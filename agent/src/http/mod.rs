@@ -19,6 +19,7 @@ mod api;
 mod caller;
 mod catalog;
 mod check_input;
+mod filter;
 mod health;
 mod host;
 mod input;

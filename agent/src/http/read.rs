@@ -50,7 +50,11 @@ impl ReadOptions {
             None => 0,
         };
         let wait = match query.some("wait") {
-            Some(text) => duration::parse(text).map_err(|_| bad("Invalid wait time"))?,
+            Some(text) => {
+                let nanos = duration::parse_nanos(text).map_err(|_| bad("Invalid wait time"))?;
+                // A wait below zero is as good as none given.
+                Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+            }
             None => Duration::ZERO,
         };
         check_cache_control(request)?;
@@ -220,6 +224,7 @@ mod tests {
     fn waits_default_to_five_minutes_and_end_at_ten() {
         assert_eq!(options("index=1").unwrap().wait, WAIT_DEFAULT);
         assert_eq!(options("index=1&wait=0").unwrap().wait, WAIT_DEFAULT);
+        assert_eq!(options("index=1&wait=-5s").unwrap().wait, WAIT_DEFAULT);
         assert_eq!(
             options("wait=9.998s").unwrap().wait,
             Duration::from_millis(9998)

@@ -191,12 +191,18 @@ static ROUTES: &[Route] = &[
     .operator(),
     route("/v1/agent/token/", "PUT", to!(acl_off)),
     route("/v1/acl/", "GET,PUT,POST,DELETE", to!(acl_off)),
+    route("/v1/query", "GET", to!(no_queries)),
+    route("/v1/connect/", "GET,PUT,POST,DELETE", to!(no_connect)),
+    route("/v1/agent/connect/", "GET,PUT,POST,DELETE", to!(no_connect)),
+    route("/v1/config", "PUT", to!(no_connect)),
+    route("/v1/config/", "GET,DELETE", to!(no_connect)),
     route("/v1/status/leader", "GET", to!(status::leader)),
     route("/v1/status/peers", "GET", to!(status::peers)),
     route("/v1/snapshot", "GET,PUT", to!(operator::snapshot))
         .operator()
         .up_to(SNAPSHOT_LIMIT),
     route("/v1/swarmer/status", "GET", to!(swarmer::status)),
+    route("/v1/swarmer/ca", "GET", to!(swarmer::ca)).relayed(),
     route("/v1/swarmer/tokens", "GET", to!(operator::tokens)).operator(),
     route(
         "/v1/swarmer/tokens/create",
@@ -270,6 +276,16 @@ pub(super) fn no_body(route: &Route, error: &BodyError) -> Problem {
 
 async fn acl_off(_: &Api, _: &Request) -> Outcome {
     Ok(Reply::text(401, "ACL support disabled"))
+}
+
+async fn no_queries(_: &Api, request: &Request) -> Outcome {
+    let none: [(); 0] = [];
+    Ok(Reply::json(request.pretty(), &none))
+}
+
+async fn no_connect(_: &Api, _: &Request) -> Outcome {
+    let off = "Connect must be enabled in order to use this endpoint";
+    Err(Problem::Failed(off.into()))
 }
 
 async fn root(api: &Api, _: &Request) -> Outcome {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::api::Api;
-use super::reply::{Outcome, Reply};
+use super::reply::{Outcome, Problem, Reply};
 use super::request::Request;
 use super::status::lease_check;
 use crate::model::{Duty, Member, MemberStatus, NodeId, Ports, Role};
@@ -71,6 +71,15 @@ pub(super) async fn status(api: &Api, request: &Request) -> Outcome {
     let state = api.store().state();
     let view = view(api, &state, &report, problem);
     Ok(Reply::json(request.pretty(), &view))
+}
+
+/// The CA's certificate, which is no secret: whom to trust on the TLS ports.
+pub(super) async fn ca(api: &Api, request: &Request) -> Outcome {
+    let state = api.store().state();
+    let missing = || Problem::Missing("this node has no cluster yet, so there is no CA".into());
+    let row = state.ca().ok_or_else(missing)?;
+    let answer = serde_json::json!({ "Certificate": row.cert_pem });
+    Ok(Reply::json(request.pretty(), &answer))
 }
 
 async fn ask(api: &Api) -> Result<StatusReport, String> {

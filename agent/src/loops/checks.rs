@@ -8,7 +8,8 @@ use tokio::sync::watch as signal;
 use tokio::task::JoinSet;
 
 use super::probe::{self, Finding};
-use crate::decide::checks::{Checks, Step, cut_output};
+use crate::decide::checks::{CheckSpec, Checks, Step, cut_output};
+use crate::decide::services::LocalRows;
 use crate::disk::DiskError;
 use crate::store::LocalServices;
 use crate::task::{Looper, Next, Round, Shutdown};
@@ -16,12 +17,19 @@ use crate::task::{Looper, Next, Round, Shutdown};
 /// With nothing due, look anyway.
 const TICK: Duration = Duration::from_secs(30);
 
+/// A run that ended.
+struct Run {
+    check: String,
+    spec: CheckSpec,
+    finding: Finding,
+}
+
 struct Runner {
     local: Arc<LocalServices>,
     changes: signal::Receiver<u64>,
     checks: Checks,
-    running: JoinSet<(String, Finding)>,
-    finished: Vec<(String, Finding)>,
+    running: JoinSet<Run>,
+    finished: Vec<Run>,
 }
 
 /// Runs until the shutdown begins.
@@ -55,7 +63,7 @@ impl Round for Runner {
         let plan = self.checks.plan(&rows, self.local.now(), random);
         for step in plan.steps {
             match step {
-                Step::Run(id) => self.start(&id),
+                Step::Run(id) => self.start(&rows, id),
                 Step::Expire(id) => self.local.expire(&id),
                 Step::Deregister(service) => {
                     tracing::warn!(service, "deregistered: its check was critical for too long");
@@ -70,25 +78,30 @@ impl Round for Runner {
 impl Runner {
     fn take_results(&mut self) {
         let now = self.local.now();
-        for (id, finding) in self.finished.drain(..) {
-            if let Some(status) = self.checks.finished(&id, finding.status, now) {
-                self.local.report(&id, status, finding.output);
+        for Run {
+            check,
+            spec,
+            finding,
+        } in self.finished.drain(..)
+        {
+            if let Some(status) = self.checks.finished(&check, &spec, finding.status, now) {
+                self.local.report(&check, status, finding.output);
             }
         }
     }
 
-    fn start(&mut self, id: &str) {
-        let Some(spec) = self
-            .local
-            .look(|rows| rows.check(id).map(|check| check.spec.clone()))
-        else {
+    fn start(&mut self, rows: &LocalRows, check: String) {
+        let Some(spec) = rows.check(&check).map(|check| check.spec.clone()) else {
             return;
         };
-        let id = id.to_owned();
         self.running.spawn(async move {
             let mut finding = probe::run(&spec).await;
             finding.output = cut_output(finding.output, spec.output_max);
-            (id, finding)
+            Run {
+                check,
+                spec,
+                finding,
+            }
         });
     }
 }

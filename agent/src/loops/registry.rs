@@ -2,9 +2,11 @@
 //! is, for as long as the duty and the lease are held.
 
 mod report;
+mod rows;
+mod tenure;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,14 +14,15 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 pub use report::{RegistryLoopError, RegistryStatus};
+pub use tenure::Tenure;
 
 use crate::decide::registry::{self as decide, Row, Step, View, plan};
 use crate::model::{
-    BootId, Duty, Member, MemberStatus, Name, NodeId, NodeRow, Op, Refusal, Registration, Reply,
-    Role, ServiceRow, Topic, Weights,
+    BootId, Duty, Member, MemberStatus, Name, NodeId, Op, Refusal, Reply, Role, Topic,
 };
 use crate::registry::{Backend, BackendState, Settings, Socket};
 use crate::state::State;
+use crate::store::report::Report;
 use crate::store::{Store, Watch};
 use crate::task::{Backoff, Looper, Next, Round, Shutdown, clock};
 
@@ -63,9 +66,10 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// How to run the process; `None`: this node hosts no registry.
     pub settings: Option<Settings>,
-    /// Whether this node's own lease is held, as it knows itself: false as soon as a lease's time
-    /// has passed since the last renewal that was acknowledged was *sent*.
-    pub lease: watch::Receiver<bool>,
+    /// This node's own lease.
+    pub tenure: Tenure,
+    /// What the node says of itself to the cluster.
+    pub report: Arc<Report>,
 }
 
 /// The loop.
@@ -126,8 +130,8 @@ impl RegistryLoop {
             let held = store.state().duty(Duty::Registry);
             if held.is_some_and(|held| (held.node, held.boot) == (me, boot)) {
                 let farewell = async {
-                    store.write(deregister(&name)).await?;
-                    store.write(release(me)).await
+                    store.write(rows::deregister(&name)).await?;
+                    store.write(rows::release(me)).await
                 };
                 if let Ok(Err(error)) = tokio::time::timeout(FAREWELL, farewell).await {
                     tracing::debug!("the registry's duty was not given back: {error}");
@@ -159,14 +163,14 @@ impl RegistryLoop {
             boot: self.parts.boot,
             eligible: self.eligible(),
             stopping: status == Some(MemberStatus::Leaving),
-            lease: alive && *self.parts.lease.borrow_and_update(),
+            lease: self.parts.tenure.is_held() && alive,
             resting: self.resting_since.is_some(),
             holder,
             vacant: since(self.vacant_since).unwrap_or_default(),
             leader: self.parts.store.contact().leader,
             members: &members,
             backend: self.backend(),
-            row: row(&state, &self.parts.name),
+            row: rows::present(&state, &self.parts.name),
             wanted: self.wanted(),
         });
         (steps, state)
@@ -208,14 +212,17 @@ impl RegistryLoop {
             Step::Stop => self.stop(),
             Step::Start => self.start(state)?,
             Step::Serve(sequencer) => self.serve(sequencer),
-            Step::Register(row) => self.write(self.register(state, row)).await?,
-            Step::Deregister => self.write(deregister(&self.parts.name)).await?,
+            Step::Register(row) => {
+                self.write(rows::register(state, self.parts.me, &self.parts.name, row))
+                    .await?
+            }
+            Step::Deregister => self.write(rows::deregister(&self.parts.name)).await?,
             Step::Take => {
                 let (node, boot) = (self.parts.me, self.parts.boot);
                 let duty = Duty::Registry;
                 self.write(Op::DutyTake { duty, node, boot }).await?;
             }
-            Step::Release => self.write(release(self.parts.me)).await?,
+            Step::Release => self.write(rows::release(self.parts.me)).await?,
             Step::Rest => self.resting_since = Some(clock::now()),
         }
         Ok(())
@@ -260,52 +267,15 @@ impl RegistryLoop {
     }
 
     async fn write(&self, op: Op) -> Result<(), RegistryLoopError> {
-        let mut lease = self.parts.lease.clone();
         let reply = tokio::select! {
             reply = self.parts.store.write(op) => reply?,
             // What this round wanted no longer counts: look again.
-            Ok(_) = lease.wait_for(|held| !held) => return Ok(()),
+            () = self.parts.tenure.clone().ends() => return Ok(()),
         };
         match reply {
             Reply::Refused(refusal) => Err(RegistryLoopError::Refused(refusal)),
             _ => Ok(()),
         }
-    }
-
-    fn register(&self, state: &State, row: Row) -> Op {
-        let (me, name) = (self.parts.me, self.parts.name.to_string());
-        let node = state.catalog().node(&name).map(|node| NodeRow::clone(node));
-        let node = node.unwrap_or_else(|| NodeRow {
-            id: me,
-            name: name.clone(),
-            address: self.parts.address.to_string(),
-            tagged_addresses: BTreeMap::new(),
-            meta: BTreeMap::new(),
-            owner: Some(me),
-            create_index: 0,
-            modify_index: 0,
-        });
-        let service = ServiceRow {
-            node: name,
-            id: SERVICE.to_owned(),
-            name: SERVICE.to_owned(),
-            tags: Vec::new(),
-            address: row.address.to_string(),
-            port: row.port,
-            meta: BTreeMap::new(),
-            weights: Weights::default(),
-            enable_tag_override: false,
-            tagged_addresses: BTreeMap::new(),
-            kind: String::new(),
-            create_index: 0,
-            modify_index: 0,
-        };
-        Op::Register(Box::new(Registration {
-            node,
-            skip_node_update: true,
-            services: vec![service],
-            checks: Vec::new(),
-        }))
     }
 
     fn report(&self) {
@@ -335,6 +305,7 @@ impl RegistryLoop {
             let changed = *now != next;
             if changed {
                 tracing::info!("registry: {next}");
+                self.parts.report.set("registry", next.to_string());
                 *now = next;
             }
             changed
@@ -355,7 +326,7 @@ impl Round for RegistryLoop {
         tokio::select! {
             () = self.watch.changed() => {}
             () = process => {}
-            () = changed(&mut self.parts.lease) => {}
+            () = self.parts.tenure.turns() => {}
         }
     }
 
@@ -389,28 +360,6 @@ pub(super) async fn changed<T>(value: &mut watch::Receiver<T>) {
     if value.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
-}
-
-fn deregister(name: &Name) -> Op {
-    Op::Deregister {
-        node: name.to_string(),
-        service: Some(SERVICE.to_owned()),
-        check: None,
-    }
-}
-
-fn release(node: NodeId) -> Op {
-    let duty = Duty::Registry;
-    Op::DutyRelease { duty, node }
-}
-
-fn row(state: &State, name: &Name) -> Option<Row> {
-    let row = state.catalog().service(name.as_str(), SERVICE)?;
-    Some(Row {
-        // A row that someone has bent is not as wanted, and is put right.
-        address: row.address.parse().unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
-        port: row.port,
-    })
 }
 
 #[cfg(test)]

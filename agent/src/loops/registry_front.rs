@@ -9,9 +9,10 @@ use futures_util::future::BoxFuture;
 use rustls::pki_types::ServerName;
 use tokio::sync::watch;
 
-use super::registry::{Serving, changed};
+use super::registry::{Serving, Tenure, changed};
 use crate::model::{BootId, Duty, DutyHolder, Member, NodeId, Topic};
 use crate::registry::{Admission, Credential, Gate, Host, Route};
+use crate::state::State;
 use crate::store::{Store, Watch};
 use crate::task::{Looper, Next, Round, Shutdown};
 
@@ -21,9 +22,6 @@ const CONFIRM: Duration = Duration::from_secs(5);
 
 /// What a credential is worth; handed in, since it knows the CA and the tokens.
 pub type Authorizer = Arc<dyn Fn(Credential<'_>) -> Admission + Send + Sync>;
-
-/// The name that a member's certificate has.
-pub type ServerNameOf = Arc<dyn Fn(&Member) -> Option<ServerName<'static>> + Send + Sync>;
 
 /// The front's gate: admission by the authorizer, rule L5 by the store.
 pub struct StoreGate {
@@ -77,24 +75,21 @@ pub struct RouteLoop {
     boot: BootId,
     store: Arc<Store>,
     serving: watch::Receiver<Option<Serving>>,
-    lease: watch::Receiver<bool>,
-    name_of: ServerNameOf,
+    tenure: Tenure,
     watch: Watch,
     route: watch::Sender<Route>,
 }
 
 impl RouteLoop {
     /// The loop, and the route, now and later. `serving` is the registry loop's; on a node without
-    /// one, a receiver whose value is and stays `None`. `lease` as in
-    /// [`super::registry::Parts::lease`].
+    /// one, a receiver whose value is and stays `None`.
     #[must_use]
     pub fn new(
         me: NodeId,
         boot: BootId,
         store: Arc<Store>,
         serving: watch::Receiver<Option<Serving>>,
-        lease: watch::Receiver<bool>,
-        name_of: ServerNameOf,
+        tenure: Tenure,
     ) -> (Self, watch::Receiver<Route>) {
         let (route, routes) = watch::channel(Route::Nowhere);
         let this = Self {
@@ -103,8 +98,7 @@ impl RouteLoop {
             watch: store.watch(vec![Topic::Duties, Topic::Members]),
             store,
             serving,
-            lease,
-            name_of,
+            tenure,
             route,
         };
         (this, routes)
@@ -119,7 +113,7 @@ impl RouteLoop {
     /// is known to be gone, whatever the registry's loop is waiting for.
     fn look(&mut self) -> Route {
         let state = self.store.state();
-        let lease = *self.lease.borrow_and_update();
+        let lease = self.tenure.is_held();
         let term = self.serving.borrow_and_update().clone();
         let Some(holder) = state.duty(Duty::Registry) else {
             return Route::Nowhere;
@@ -136,11 +130,18 @@ impl RouteLoop {
         let host = state.member(holder.node).and_then(|member| {
             Some(Host {
                 address: SocketAddr::new(member.address, member.ports.registry),
-                name: (self.name_of)(member)?,
+                name: node_name(&state, member)?,
             })
         });
         host.map_or(Route::Nowhere, Route::There)
     }
+}
+
+/// The name that only this member's certificate has.
+fn node_name(state: &State, member: &Member) -> Option<ServerName<'static>> {
+    let cluster = state.cluster()?;
+    let name = format!("{}.node.{}.{}", member.name, cluster.dc, cluster.stack);
+    ServerName::try_from(name).ok()
 }
 
 impl Round for RouteLoop {
@@ -150,7 +151,7 @@ impl Round for RouteLoop {
         tokio::select! {
             () = self.watch.changed() => {}
             () = changed(&mut self.serving) => {}
-            () = changed(&mut self.lease) => {}
+            () = self.tenure.turns() => {}
         }
     }
 

@@ -9,6 +9,10 @@ use crate::task;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
+fn held() -> Option<Instant> {
+    Some(clock::now() + Duration::from_secs(600))
+}
+
 /// One node's loops, with the real program.
 struct Node {
     me: NodeId,
@@ -16,7 +20,7 @@ struct Node {
     status: watch::Receiver<RegistryStatus>,
     route: watch::Receiver<Route>,
     gate: Arc<StoreGate>,
-    lease: watch::Sender<bool>,
+    lease: watch::Sender<Option<Instant>>,
     shutdown: Shutdown,
     _tasks: [task::AbortOnDrop; 2],
     _folder: tempfile::TempDir,
@@ -25,7 +29,7 @@ struct Node {
 fn run(cluster: &Arc<Cluster>, number: u8, command: Option<&str>) -> Node {
     let folder = tempfile::tempdir().unwrap();
     let (store, member) = (cluster.store(), member(number, Role::Server));
-    let (lease, held) = watch::channel(true);
+    let (lease, held) = watch::channel(held());
     let (this, serving, status) = RegistryLoop::new(Parts {
         me: member.id,
         boot: BOOT,
@@ -41,16 +45,15 @@ fn run(cluster: &Arc<Cluster>, number: u8, command: Option<&str>) -> Node {
             run_dir: folder.path().join("run"),
             launcher: Vec::new(),
         }),
-        lease: held.clone(),
+        tenure: Tenure::new(held.clone()),
+        report: Arc::default(),
     });
-    let name_of = |member: &Member| member.name.to_string().try_into().ok();
     let (routes, route) = RouteLoop::new(
         member.id,
         BOOT,
         Arc::clone(&store),
         serving.clone(),
-        held,
-        Arc::new(name_of),
+        Tenure::new(held),
     );
     let shutdown = Shutdown::new();
     let tasks = [
@@ -134,7 +137,7 @@ async fn l5_one_host_serves_and_when_its_lease_lapses_the_next_does() {
     );
 
     let began = clock::now();
-    two.lease.send_replace(false);
+    two.lease.send_replace(None);
     cluster.lease(two.me, LeaseEvent::Lapsed);
     one.serves().await;
     until(|| registered(&cluster).contains(&"n1".to_owned())).await;
@@ -146,7 +149,7 @@ async fn l5_one_host_serves_and_when_its_lease_lapses_the_next_does() {
         "a push of the old term is refused"
     );
 
-    two.lease.send_replace(true);
+    two.lease.send_replace(held());
     cluster.lease(two.me, LeaseEvent::Held);
     until(|| registered(&cluster) == ["n1"]).await;
     two.routes(|route| matches!(route, Route::There(_))).await;
@@ -164,7 +167,7 @@ async fn l5_a_host_that_can_not_renew_stops_though_nobody_leads() {
         one.gate.confirm(term.sequencer).await.is_err(),
         "no leader, no acknowledgement"
     );
-    one.lease.send_replace(false);
+    one.lease.send_replace(None);
     one.routes(|route| *route == Route::Nowhere).await;
     let stopped = one.serving.wait_for(Option::is_none);
     tokio::time::timeout(Duration::from_secs(1), stopped)

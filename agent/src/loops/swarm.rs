@@ -22,6 +22,7 @@ use crate::decide::swarm::{
 use crate::disk::{DataDir, DiskError};
 use crate::docker::{Advertise, Engine, NodeChange};
 use crate::model::{Member, MemberStatus, NodeId, Op, Reply, Role, Topic};
+use crate::store::report::Report as NodeReport;
 use crate::store::{Store, Watch};
 use crate::task::{Backoff, Looper, Next, Round, Shutdown, clock};
 
@@ -31,6 +32,8 @@ const MEMORY_VERSION: u32 = 1;
 /// How often the engine is looked at: nothing of it comes by itself.
 const UNSETTLED: Duration = Duration::from_secs(1);
 const SETTLED: Duration = Duration::from_secs(5);
+/// Beside the Swarm's leader, on whose look all newcomers wait.
+const STEWARD: Duration = Duration::from_secs(2);
 
 /// What this node remembers, on its disk or, in tests, nowhere.
 pub trait MemoryFile: Send + Sync + 'static {
@@ -69,6 +72,8 @@ pub struct Parts {
     pub join_info: Arc<dyn JoinInfo>,
     /// The node's own disk.
     pub memory: Arc<dyn MemoryFile>,
+    /// What the node says of itself to the cluster.
+    pub report: Arc<NodeReport>,
 }
 
 /// The loop.
@@ -80,6 +85,7 @@ pub struct SwarmLoop {
     /// The engine's state, and since when it is that.
     engine_since: Option<(Local, Instant)>,
     leaving_since: Option<Instant>,
+    unlisted_since: Option<Instant>,
 }
 
 /// One look at everything.
@@ -94,7 +100,7 @@ impl SwarmLoop {
     /// The loop, and how it stands, now and later.
     #[must_use]
     pub fn new(parts: Parts) -> (Self, watch::Receiver<SwarmStatus>) {
-        let (report, status) = report::Report::new();
+        let (report, status) = report::Report::new(Arc::clone(&parts.report));
         let watch = parts.store.watch(vec![Topic::Hidden, Topic::Members]);
         let this = Self {
             parts,
@@ -103,6 +109,7 @@ impl SwarmLoop {
             backoff: Backoff::new(UNSETTLED, SETTLED),
             engine_since: None,
             leaving_since: None,
+            unlisted_since: None,
         };
         (this, status)
     }
@@ -122,6 +129,14 @@ impl SwarmLoop {
             (next, records) = self.decide(&sight)?;
         }
         let settled = next.steps.is_empty() && next.status.is_ready();
+        let leads = |swarm: &SwarmView| {
+            (swarm.nodes.iter()).any(|node| node.leader && node.id == sight.engine.node)
+        };
+        let calm = if sight.swarm.as_ref().is_some_and(leads) {
+            STEWARD
+        } else {
+            SETTLED
+        };
         self.report.stands(&next.status);
         for step in next.steps {
             if !self.perform(step, &records).await? {
@@ -129,7 +144,7 @@ impl SwarmLoop {
             }
         }
         self.backoff.reset();
-        Ok(Next::After(if settled { SETTLED } else { UNSETTLED }))
+        Ok(Next::After(if settled { calm } else { UNSETTLED }))
     }
 
     async fn look(&mut self) -> Result<Sight, WorkError> {
@@ -158,6 +173,10 @@ impl SwarmLoop {
             tracing::debug!("can't learn how to join the Swarm: {error}");
             None
         });
+        let unlisted = offer
+            .as_ref()
+            .is_some_and(|offer| offer.node.as_deref() != Some(engine.node.as_str()));
+        self.unlisted_since = unlisted.then(|| self.unlisted_since.unwrap_or(now));
         let store = &self.parts.store;
         let leaving = store
             .state()
@@ -195,6 +214,7 @@ impl SwarmLoop {
                 .engine_since
                 .map(|(_, then)| since(then))
                 .unwrap_or_default(),
+            unlisted: self.unlisted_since.map(since).unwrap_or_default(),
             leaving: self.leaving_since.map(since),
         });
         Ok((next, records))

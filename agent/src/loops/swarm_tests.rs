@@ -38,6 +38,7 @@ impl FakeEngine {
             reachable: manager,
             leader,
             ready: true,
+            down: false,
             drained: false,
         });
         *self.swarm.lock().unwrap() = Some(swarm);
@@ -117,7 +118,7 @@ impl Engine for FakeEngine {
                 .iter_mut()
                 .find(|node| node.id == self.node())
                 .unwrap();
-            (own.ready, own.reachable) = (false, false);
+            (own.ready, own.reachable, own.down) = (false, false, true);
             Ok(())
         })
     }
@@ -182,6 +183,7 @@ fn run(cluster: &Arc<Cluster>, world: &Arc<Mutex<World>>, number: u8, role: Role
         engine: Arc::clone(&engine) as Arc<dyn Engine>,
         join_info: Arc::new(FromState { store, me }),
         memory: Arc::new(Head::default()),
+        report: Arc::default(),
     });
     let task = task::spawn("swarm", this.run(&Shutdown::new())).abort_on_drop();
     Running {

@@ -1,57 +1,73 @@
-//! Floor 4: keys, certificates, tokens, and the proof that one is known.
+//! Floor 4: keys, certificates, tokens and the proof by which a node joins.
 //!
-//! Owns: the token's text, the CA and what it signs, sealed secrets, TLS configs, the
-//! channel-bound proof of the join. Does not own: files, sockets and the wall clock; callers read,
-//! write and pass the time.
+//! Owns: the text of a [`Token`] and every key derived from it, sealing of secrets, the cluster's
+//! [`Ca`], what a certificate says ([`PeerIdentity`]), finished rustls configurations ([`tls`]), and
+//! the channel-bound [`proof`] of the join. Does not own: sockets, files, the order of the join's
+//! messages, or who is a member. The time of a signature is the caller's to give.
 //!
-//! Always true: no secret is printed, not even by `Debug`; every comparison of secrets takes the
-//! same time; TLS between agents is 1.3 only and never resumed, since a resumed session would
-//! carry the certificate of the first.
+//! Always true:
+//! * A secret is in no `Debug`, no `Display` and no error; secrets are compared in constant time.
+//! * A certificate's role and node are read from its URI `swarmer://<cluster>/<role>/<node>`, never
+//!   from a DNS name, and are believed only after its chain has led to our own CA.
+//! * No configuration resumes a session: each handshake sees the certificate of its own peer.
 
-pub mod ca;
-pub mod identity;
+mod base32;
+mod ca;
+mod cert_store;
+mod derive;
+mod identity;
+mod join_key;
+mod node_key;
 pub mod proof;
 pub mod random;
-pub mod seal;
+mod seal;
 pub mod tls;
-pub mod token;
-
+mod token;
+mod trust;
 mod verify;
 
-pub use ca::{Ca, Lifetime, Subject};
-pub use identity::{Csr, NodeKey, PeerIdentity, Validity};
-pub use proof::{JoinKey, ProofKey};
-pub use seal::{DataKey, open, seal};
-pub use tls::{ALPN_JOIN, ALPN_RPC, CertStore, join_client_config};
-pub use token::{Token, TokenError};
+#[cfg(test)]
+mod tests;
 
-/// What goes wrong with keys and certificates.
-#[derive(Debug, Clone, thiserror::Error)]
+pub use ca::{Ca, CaError, Lifetime, Subject};
+pub use cert_store::{CertStore, CertStoreError};
+pub use identity::{IdentityError, PeerIdentity, Validity};
+pub use join_key::{JoinFingerprint, JoinKey};
+pub use node_key::{Csr, NodeKey, NodeKeyError};
+pub use proof::{ProofError, ProofKey};
+pub use seal::{DataKey, SealError, open, seal};
+pub use tls::{ALPN_JOIN, ALPN_RPC, TlsError, join_client_config};
+pub use token::{Token, TokenError};
+pub use trust::{Refused, TrustError};
+
+/// What goes wrong in this room, by the part that it went wrong in.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PkiError {
-    /// Making or signing.
-    #[error("cannot make a certificate: {0}")]
-    Make(#[from] rcgen::Error),
-    /// TLS.
-    #[error("TLS: {0}")]
-    Tls(#[from] rustls::Error),
-    /// A certificate, key or request that can't be read.
-    #[error("{what} can't be read: {why}")]
-    Unreadable {
-        /// What it should be.
-        what: &'static str,
-        /// Why not.
-        why: String,
-    },
-    /// A sealed secret that does not open.
-    #[error("{0} does not open: it was sealed under another key, or it is damaged")]
-    Sealed(String),
-    /// The system's randomness failed.
-    #[error("the system gives no random bytes")]
-    Random,
-    /// A proof that does not hold.
-    #[error("the proof does not hold: {0}")]
-    Proof(&'static str),
-    /// A token that can't do that.
-    #[error("only a server token can do that, and this is a {0} token")]
-    NotServer(crate::model::Role),
+    /// A key or a request.
+    #[error(transparent)]
+    Key(#[from] NodeKeyError),
+    /// What a certificate says.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The CA.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// The CA's file.
+    #[error("the CA's file: {0}")]
+    Trust(#[from] TrustError),
+    /// The certificate in use.
+    #[error(transparent)]
+    CertStore(#[from] CertStoreError),
+    /// Something sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// A token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The proof of a join.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// A TLS configuration.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }

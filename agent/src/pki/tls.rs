@@ -1,232 +1,227 @@
-//! Finished TLS configs.
+//! Finished rustls configurations for every door of a node.
+//!
+//! None of them resumes a session, on either side: a resumed session carries the certificate that
+//! was shown when it began, not the one that is valid now (T1). Port 8300 speaks TLS 1.3 alone; its
+//! two protocols are told apart by ALPN (RFC 7301).
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::fmt;
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::SystemTime;
 
-use rcgen::{CertificateParams, DnType};
-use rustls::client::{ResolvesClientCert, Resumption};
+use rcgen::{CertificateParams, DistinguishedName, DnType};
+use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::{
-    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
-};
-use rustls::sign::CertifiedKey;
-use rustls::version::TLS13;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::pki_types::UnixTime;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::time_provider::TimeProvider;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 
-use super::verify::{Anyone, ByOurCa, by_name};
-use super::{NodeKey, PkiError};
+use super::PkiError;
+pub use super::cert_store::CertStore;
+use super::cert_store::certified;
+use super::node_key::NodeKey;
+use super::trust::rustls_time;
+use super::verify::{Anyone, Called, Callers, Expect};
+use crate::model::Role;
+use crate::task::clock;
 
 /// Between members.
 pub const ALPN_RPC: &[u8] = b"swarmer-rpc/1";
 /// For those who have no certificate yet.
 pub const ALPN_JOIN: &[u8] = b"swarmer-join/1";
+const ALPN_HTTP: &[u8] = b"http/1.1";
+const ONLY_13: &[&SupportedProtocolVersion] = &[&TLS13];
+const FROM_12: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
+static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+    LazyLock::new(|| Arc::new(ring::default_provider()));
+
+/// Where handshakes read the wall time from, for the validity of certificates.
+#[derive(Clone)]
+pub(super) struct WallClock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+/// Why there is no configuration.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum TlsError {
+    /// rustls refused it.
+    #[error("cannot set up TLS: {0}")]
+    Config(#[from] rustls::Error),
+    /// The certificate for the join.
+    #[error("the certificate for the join: {0}")]
+    JoinCertificate(#[from] rcgen::Error),
+    /// Too early.
+    #[error("this node believes no CA yet: it only answers joins")]
+    NotJoined,
 }
 
-fn certified(cert_pem: &str, key: &NodeKey) -> Result<Arc<CertifiedKey>, PkiError> {
-    let chain = chain(cert_pem)?;
-    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.der().to_vec()));
-    Ok(Arc::new(CertifiedKey::from_der(chain, der, &provider())?))
-}
-
-fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, PkiError> {
-    CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|error| PkiError::Unreadable {
-            what: "the certificate",
-            why: error.to_string(),
-        })
-}
-
-/// Trusts the certificates in `ca_pem`.
-pub fn roots(ca_pem: &str) -> Result<Arc<RootCertStore>, PkiError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in chain(ca_pem)? {
-        roots.add(certificate)?;
-    }
-    Ok(Arc::new(roots))
-}
-
-/// The node's certificate in use. Every connection takes the present one, so a renewal needs no
-/// restart.
-#[derive(Debug, Default)]
-pub struct CertStore {
-    present: RwLock<Option<Arc<CertifiedKey>>>,
-    /// The CA that others' certificates must be signed by, PEM.
-    ca: RwLock<Option<Arc<RootCertStore>>>,
-}
-
-impl CertStore {
-    /// Without a certificate yet.
-    #[must_use]
-    pub fn empty() -> Arc<Self> {
-        Arc::default()
+impl WallClock {
+    pub(super) fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
     }
 
-    /// Puts a certificate (PEM) in use.
-    pub fn replace(&self, cert_pem: &str, key: &NodeKey) -> Result<(), PkiError> {
-        let certified = certified(cert_pem, key)?;
-        *self.present.write().unwrap_or_else(PoisonError::into_inner) = Some(certified);
-        Ok(())
+    pub(super) fn system() -> Self {
+        Self::new(clock::wall)
     }
 
-    /// Trusts this CA (PEM).
-    pub fn trust(&self, ca_pem: &str) -> Result<(), PkiError> {
-        let roots = roots(ca_pem)?;
-        *self.ca.write().unwrap_or_else(PoisonError::into_inner) = Some(roots);
-        Ok(())
-    }
-
-    /// The trusted CA.
-    #[must_use]
-    pub fn roots(&self) -> Option<Arc<RootCertStore>> {
-        self.ca
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn present(&self) -> Option<Arc<CertifiedKey>> {
-        self.present
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(super) fn unix(&self) -> UnixTime {
+        rustls_time((self.0)())
     }
 }
 
-impl ResolvesServerCert for CertStore {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.present()
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WallClock")
     }
 }
 
-impl ResolvesClientCert for CertStore {
-    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.present()
-    }
-
-    fn has_certs(&self) -> bool {
-        self.present().is_some()
+impl TimeProvider for WallClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(self.unix())
     }
 }
 
-/// Neither tickets nor sessions: a resumed session carries the certificate of the first.
-fn without_resumption(mut config: ServerConfig) -> ServerConfig {
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    config.max_early_data_size = 0;
-    config
-}
-
-/// The RPC port, for members: their certificate is required.
+/// The RPC port, for members: a server's or worker's certificate is required.
 pub fn rpc_server_config(certificates: Arc<CertStore>) -> Result<Arc<ServerConfig>, PkiError> {
-    let roots = certificates
-        .roots()
-        .ok_or(PkiError::Proof("no CA is trusted yet"))?;
-    let clients = WebPkiClientVerifier::builder_with_provider(roots, provider())
-        .build()
-        .map_err(|error| rustls::Error::General(error.to_string()))?;
-    let mut config = without_resumption(
-        ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&TLS13])?
-            .with_client_cert_verifier(clients)
-            .with_cert_resolver(certificates),
-    );
-    config.alpn_protocols = vec![ALPN_RPC.to_vec()];
-    Ok(Arc::new(config))
-}
-
-/// The RPC port, for those who join: no certificate; ours is signed by nobody but ourselves.
-pub fn join_server_config(key: &NodeKey) -> Result<Arc<ServerConfig>, PkiError> {
-    let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "swarmer join");
-    let pem = params.self_signed(key.pair())?.pem();
-    let own = CertStore::empty();
-    own.replace(&pem, key)?;
-    let mut config = without_resumption(
-        ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&TLS13])?
-            .with_no_client_auth()
-            .with_cert_resolver(own),
-    );
-    config.alpn_protocols = vec![ALPN_JOIN.to_vec()];
-    Ok(Arc::new(config))
-}
-
-/// To other members: ours is shown, theirs must be a server's by our CA.
-pub fn rpc_client_config(certificates: Arc<CertStore>) -> Result<Arc<ClientConfig>, PkiError> {
-    let roots = certificates
-        .roots()
-        .ok_or(PkiError::Proof("no CA is trusted yet"))?;
-    let verifier = ByOurCa {
-        roots,
-        provider: provider(),
+    let callers = Callers {
+        store: joined(&certificates)?,
+        mandatory: true,
+        roles: &[Role::Server, Role::Worker],
+        hints: OnceLock::new(),
     };
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_cert_resolver(certificates);
-    config.alpn_protocols = vec![ALPN_RPC.to_vec()];
-    config.resumption = Resumption::disabled();
+    let clock = certificates.clock().clone();
+    Ok(server(
+        ONLY_13,
+        clock,
+        Some(callers),
+        certificates,
+        ALPN_RPC,
+    )?)
+}
+
+/// The RPC port, for those who join: no certificate is asked for, and the one that is shown is
+/// signed by its own key alone, so that strangers learn nothing of the cluster.
+pub fn join_server_config(key: &NodeKey) -> Result<Arc<ServerConfig>, PkiError> {
+    let own = Arc::new(SingleCertAndKey::from(self_signed(key)?));
+    Ok(server(ONLY_13, WallClock::system(), None, own, ALPN_JOIN)?)
+}
+
+/// To other members: ours is shown, theirs must be a server's by our CA. Which server answered, the
+/// caller reads from its certificate; the name that rustls asks for is nothing.
+pub fn rpc_client_config(certificates: Arc<CertStore>) -> Result<Arc<ClientConfig>, PkiError> {
+    let expect = Expect::Server;
+    let mut config = member(ONLY_13, certificates, expect, ALPN_RPC)?;
+    config.enable_sni = false;
     Ok(Arc::new(config))
 }
 
-/// To a server that is not known yet; the token's proof makes up for it.
+/// To a server that is not known yet: takes any certificate, since the token's proof comes after
+/// the handshake and is bound to it.
 pub fn join_client_config() -> Result<Arc<ClientConfig>, PkiError> {
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13])?
+    let config = ClientConfig::builder_with_details(provider(), Arc::new(WallClock::system()))
+        .with_protocol_versions(ONLY_13)
+        .map_err(TlsError::Config)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone {
-            provider: provider(),
-        }))
+        .with_custom_certificate_verifier(Arc::new(Anyone))
         .with_no_client_auth();
-    config.alpn_protocols = vec![ALPN_JOIN.to_vec()];
-    config.resumption = Resumption::disabled();
+    let mut config = client(config, ALPN_JOIN);
     config.enable_sni = false;
     Ok(Arc::new(config))
 }
 
 /// HTTPS and the registry's front: for members, operators, and people with a token, who have no
-/// certificate.
+/// certificate. One that is shown must be good.
 pub fn https_server_config(certificates: Arc<CertStore>) -> Result<Arc<ServerConfig>, PkiError> {
-    let roots = certificates
-        .roots()
-        .ok_or(PkiError::Proof("no CA is trusted yet"))?;
-    let clients = WebPkiClientVerifier::builder_with_provider(roots, provider())
-        .allow_unauthenticated()
-        .build()
-        .map_err(|error| rustls::Error::General(error.to_string()))?;
-    let mut config = without_resumption(
-        ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_client_cert_verifier(clients)
-            .with_cert_resolver(certificates),
-    );
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    let callers = Callers {
+        store: joined(&certificates)?,
+        mandatory: false,
+        roles: &[Role::Server, Role::Worker, Role::Operator],
+        hints: OnceLock::new(),
+    };
+    let clock = certificates.clock().clone();
+    Ok(server(
+        FROM_12,
+        clock,
+        Some(callers),
+        certificates,
+        ALPN_HTTP,
+    )?)
 }
 
 /// To another node's HTTPS or registry front: the name is checked as usual, ours is shown.
 pub fn https_client_config(certificates: Arc<CertStore>) -> Result<Arc<ClientConfig>, PkiError> {
-    let roots = certificates
-        .roots()
-        .ok_or(PkiError::Proof("no CA is trusted yet"))?;
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(by_name(roots, provider())?)
-        .with_client_cert_resolver(certificates);
-    config.resumption = Resumption::disabled();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let config = member(FROM_12, certificates, Expect::Named, ALPN_HTTP)?;
     Ok(Arc::new(config))
 }
 
-#[cfg(test)]
-#[path = "tls_tests.rs"]
-mod tests;
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    PROVIDER.clone()
+}
+
+/// A door that asks for certificates is no door before there is a CA to judge them by.
+fn joined(certificates: &Arc<CertStore>) -> Result<Arc<CertStore>, TlsError> {
+    match certificates.believed() {
+        Ok(_) => Ok(Arc::clone(certificates)),
+        Err(_) => Err(TlsError::NotJoined),
+    }
+}
+
+fn server(
+    versions: &[&'static SupportedProtocolVersion],
+    clock: WallClock,
+    callers: Option<Callers>,
+    own: Arc<dyn ResolvesServerCert>,
+    alpn: &[u8],
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let config = ServerConfig::builder_with_details(provider(), Arc::new(clock))
+        .with_protocol_versions(versions)?;
+    let config = match callers {
+        Some(callers) => config.with_client_cert_verifier(Arc::new(callers)),
+        None => config.with_no_client_auth(),
+    };
+    let mut config = config.with_cert_resolver(own);
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    Ok(Arc::new(config))
+}
+
+fn member(
+    versions: &[&'static SupportedProtocolVersion],
+    certificates: Arc<CertStore>,
+    expect: Expect,
+    alpn: &[u8],
+) -> Result<ClientConfig, TlsError> {
+    let called = Called {
+        store: joined(&certificates)?,
+        expect,
+    };
+    let clock = Arc::new(certificates.clock().clone());
+    let config = ClientConfig::builder_with_details(provider(), clock)
+        .with_protocol_versions(versions)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(called))
+        .with_client_cert_resolver(certificates);
+    Ok(client(config, alpn))
+}
+
+fn client(mut config: ClientConfig, alpn: &[u8]) -> ClientConfig {
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    config
+}
+
+/// Its dates are rcgen's widest: nobody judges it, and the clock may be wrong before the join.
+fn self_signed(key: &NodeKey) -> Result<Arc<CertifiedKey>, PkiError> {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, "swarmer join");
+    let mut params = CertificateParams::default();
+    params.distinguished_name = name;
+    let signed = params
+        .self_signed(key.pair())
+        .map_err(TlsError::JoinCertificate)?;
+    Ok(certified(key, vec![signed.der().clone()])?)
+}

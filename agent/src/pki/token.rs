@@ -1,56 +1,89 @@
-//! Join tokens: one secret for each role, and all from one.
-//!
-//! Text: `swarmer-<role>-` and, in Crockford's base 32 in lower case, version (1 byte), secret
-//! (20), for workers and operators the fingerprint of the cluster's join key (16), checksum (4).
+//! Join tokens: one secret a role, in a text that people can copy and a program can check.
 
 use std::fmt;
 
-use ring::digest::{SHA256, digest};
-use ring::hkdf;
-
-use super::proof::{JoinKey, ProofKey};
-use super::{DataKey, PkiError, random, seal};
+use super::base32::{self, Wrong};
+use super::derive::{hkdf, sha256};
+use super::join_key::{JoinFingerprint, JoinKey};
+use super::proof::ProofKey;
+use super::seal::{self, DataKey};
+use super::{PkiError, random};
 use crate::model::{Role, TokenId};
 
 const PREFIX: &str = "swarmer-";
 const VERSION: u8 = 1;
+/// 160 random bits.
 const SECRET: usize = 20;
 const FINGERPRINT: usize = 16;
 const CHECKSUM: usize = 4;
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// Why a text is not a token. Never quotes it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    /// Made up by people, or something else altogether.
-    #[error(
-        "this is not a swarmer token (it does not begin with swarmer-server-, swarmer-worker- or swarmer-operator-); `swarmer token new` makes one"
-    )]
-    NotAToken,
-    /// One of ours, but not as we wrote it.
-    #[error("this token was mistyped or cut: its checksum does not fit; copy it again")]
-    Mistyped,
-    /// From a newer program.
-    #[error("this token is of version {0}, which this program does not know")]
-    Newer(u8),
-}
-
-/// A join token.
-#[derive(Clone, PartialEq, Eq)]
+/// A token: `swarmer-<role>-<base 32 of version, secret, fingerprint, checksum>`.
+///
+/// Server tokens carry no fingerprint: the join key itself is made from their secret.
+#[derive(Clone)]
 pub struct Token {
     role: Role,
     secret: [u8; SECRET],
-    join: Option<[u8; FINGERPRINT]>,
+    join: Option<JoinFingerprint>,
 }
 
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token({} {})", self.role, self.id())
-    }
+/// Why a text is not a token, or a token not what was asked of it. The token is never quoted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It was made up by people.
+    #[error(
+        "this is not a swarmer token (those begin with \"swarmer-\" and a role); run: swarmer token new"
+    )]
+    HomeMade,
+    /// The role in its prefix is unknown.
+    #[error(
+        "the token names no role that is known: it begins with swarmer-server-, swarmer-worker- or swarmer-operator-"
+    )]
+    UnknownRole,
+    /// A later program made it.
+    #[error(
+        "the token has format version {found}, this program knows {VERSION}: use a newer swarmer"
+    )]
+    UnknownVersion {
+        /// The version that it has.
+        found: u8,
+    },
+    /// It is cut off or home-made.
+    #[error(
+        "the {role} token has {found} characters after its role, but {wanted} are right: it was cut off or made up; copy it again, or run: swarmer token new"
+    )]
+    WrongLength {
+        /// The role that it names.
+        role: Role,
+        /// Its length.
+        found: usize,
+        /// The right length.
+        wanted: usize,
+    },
+    /// A character that no token has.
+    #[error(
+        "the token has a typo: the character at place {place} after its role is in no token; copy it again"
+    )]
+    BadCharacter {
+        /// Counted from 1.
+        place: usize,
+    },
+    /// All looks right but the checksum.
+    #[error("the token has a typo: its checksum does not fit; copy it again")]
+    BadChecksum,
+    /// Only a server token can do this.
+    #[error("a {found} token cannot do this, it needs the cluster's server token")]
+    NotAServerToken {
+        /// The role of the token at hand.
+        found: Role,
+    },
+    /// Server tokens are not derived.
+    #[error("only worker and operator tokens are derived from a server token")]
+    NotDerivable,
 }
 
 impl Token {
-    /// A new server token, from which all others come.
+    /// A new cluster's one secret.
     #[must_use]
     pub fn generate_server() -> Self {
         Self {
@@ -60,29 +93,78 @@ impl Token {
         }
     }
 
-    /// The worker or operator token that belongs to this server token.
+    /// The worker or operator token that belongs to this server token. Always the same one, so
+    /// that servers know it without being told.
     pub fn derive(&self, role: Role) -> Result<Self, PkiError> {
-        let join = self.join_key().ok_or(PkiError::NotServer(self.role))?;
         if role == Role::Server {
-            return Ok(self.clone());
+            return Err(TokenError::NotDerivable.into());
         }
-        let secret = self.expand(&format!("token {role}"));
+        let join = self.join_key().ok_or(self.not_a_server())?;
         Ok(Self {
             role,
-            secret,
             join: Some(join.fingerprint()),
+            secret: hkdf(&self.secret, &format!("derive {role}")),
         })
     }
 
-    /// A new token of a cluster whose join key has this fingerprint.
+    /// A new token for a cluster that exists, whose join key has this fingerprint.
     #[must_use]
-    pub fn mint(role: Role, join: &[u8; FINGERPRINT]) -> Self {
-        let join = (role != Role::Server).then_some(*join);
+    pub fn mint(role: Role, join: &JoinFingerprint) -> Self {
         Self {
             role,
             secret: random::bytes(),
-            join,
+            join: (role != Role::Server).then_some(*join),
         }
+    }
+
+    /// Reads a token. White space around it is nothing.
+    pub fn parse(text: &str) -> Result<Self, TokenError> {
+        let text = text.trim();
+        let rest = text.strip_prefix(PREFIX).ok_or(TokenError::HomeMade)?;
+        let (word, body) = rest.split_once('-').ok_or(TokenError::UnknownRole)?;
+        let role: Role = word.parse().map_err(|_| TokenError::UnknownRole)?;
+        let wrong_length = || TokenError::WrongLength {
+            role,
+            found: body.chars().count(),
+            wanted: encoded_len(role),
+        };
+        let bytes = base32::decode(body).map_err(|wrong| match wrong {
+            Wrong::Character(place) => TokenError::BadCharacter { place },
+            Wrong::Tail if body.len() == encoded_len(role) => TokenError::BadChecksum,
+            Wrong::Tail => wrong_length(),
+        })?;
+        let split = bytes.len().checked_sub(CHECKSUM);
+        let (payload, sum) = bytes.split_at(split.ok_or_else(wrong_length)?);
+        let intact = sum == checksum(role, payload);
+        let (version, secrets) = payload.split_first().ok_or_else(wrong_length)?;
+        if intact && *version != VERSION {
+            return Err(TokenError::UnknownVersion { found: *version });
+        }
+        if payload.len() != payload_len(role) {
+            return Err(wrong_length());
+        }
+        if !intact {
+            return Err(TokenError::BadChecksum);
+        }
+        let (secret, join) = secrets
+            .split_first_chunk::<SECRET>()
+            .ok_or_else(wrong_length)?;
+        Ok(Self {
+            role,
+            secret: *secret,
+            join: join.try_into().ok().map(JoinFingerprint),
+        })
+    }
+
+    /// The token's text: the secret itself, to be shown to who asked for it, or written for them.
+    #[must_use]
+    pub fn expose(&self) -> String {
+        let mut bytes = vec![VERSION];
+        bytes.extend(self.secret);
+        bytes.extend(self.join.iter().flat_map(|join| join.0));
+        let sum = checksum(self.role, &bytes);
+        bytes.extend(sum);
+        format!("{PREFIX}{}-{}", self.role, base32::encode(&bytes))
     }
 
     /// The role that it admits to.
@@ -91,211 +173,89 @@ impl Token {
         self.role
     }
 
-    /// Its public id.
+    /// Its public id, which reveals nothing of the secret.
     #[must_use]
     pub fn id(&self) -> TokenId {
-        TokenId(self.expand("id"))
+        TokenId(hkdf(&self.secret, "id"))
     }
 
-    /// The key of its proof: what the cluster keeps of it.
+    /// The key of its join proof.
     #[must_use]
     pub fn proof_key(&self) -> ProofKey {
-        ProofKey::new(self.expand("proof"))
+        ProofKey::from(hkdf::<32>(&self.secret, "proof"))
     }
 
-    /// A server token's Ed25519 join key.
+    /// The cluster's join key, if this is the server token that the cluster began with; `None` for
+    /// a worker's or operator's.
     #[must_use]
     pub fn join_key(&self) -> Option<JoinKey> {
-        let seed: [u8; 32] = self.expand("join");
-        (self.role == Role::Server)
-            .then(|| JoinKey::from_seed(&seed).ok())
-            .flatten()
+        let seed: [u8; 32] = hkdf(&self.secret, "join");
+        let own = JoinKey::from_seed(&seed).ok();
+        own.filter(|_| self.role == Role::Server)
     }
 
-    /// A worker's or operator's fingerprint of the join key.
+    /// What a worker's or operator's token knows of the cluster's join key; `None` for a server's,
+    /// whose holder is told all by the proof itself.
     #[must_use]
-    pub fn join_fingerprint(&self) -> Option<[u8; FINGERPRINT]> {
+    pub fn join_fingerprint(&self) -> Option<JoinFingerprint> {
         self.join
     }
 
-    /// The data key, sealed under this token: for recovery.
+    /// The data key, sealed under this server token: for recovery.
     pub fn wrap(&self, key: &DataKey) -> Result<Vec<u8>, PkiError> {
-        seal(
-            &DataKey::from_bytes(self.expand("wrap")),
-            "data key",
-            key.expose(),
-        )
+        seal::wrap(&self.wrapping_key()?, key)
     }
 
-    /// The token itself. Shown to people once, and kept in the node's config.
-    #[must_use]
-    pub fn expose(&self) -> String {
-        let prefix = format!("{PREFIX}{}-", self.role);
-        let mut payload = vec![VERSION];
-        payload.extend_from_slice(&self.secret);
-        payload.extend_from_slice(self.join.as_ref().map_or(&[][..], |join| join));
-        let sum = checksum(&prefix, &payload);
-        payload.extend_from_slice(&sum);
-        format!("{prefix}{}", encode(&payload))
+    /// Opens what [`wrap`](Self::wrap) made.
+    pub fn unwrap(&self, wrapped: &[u8]) -> Result<DataKey, PkiError> {
+        seal::unwrap(&self.wrapping_key()?, wrapped)
     }
 
-    fn expand<const N: usize>(&self, label: &str) -> [u8; N] {
-        struct Length(usize);
-        impl hkdf::KeyType for Length {
-            fn len(&self) -> usize {
-                self.0
-            }
+    fn wrapping_key(&self) -> Result<[u8; 32], TokenError> {
+        match self.role {
+            Role::Server => Ok(hkdf(&self.secret, "wrap")),
+            Role::Worker | Role::Operator => Err(self.not_a_server()),
         }
-        let key = hkdf::Salt::new(hkdf::HKDF_SHA256, b"swarmer token 1").extract(&self.secret);
-        let mut out = [0; N];
-        let info = [label.as_bytes()];
-        // HKDF-SHA256 gives up to 8,160 bytes; ours are 32 at most.
-        let filled = key
-            .expand(&info, Length(N))
-            .and_then(|okm| okm.fill(&mut out));
-        debug_assert!(filled.is_ok(), "HKDF gives {N} bytes");
-        out
     }
+
+    fn not_a_server(&self) -> TokenError {
+        TokenError::NotAServerToken { found: self.role }
+    }
+}
+
+fn payload_len(role: Role) -> usize {
+    match role {
+        Role::Server => 1 + SECRET,
+        Role::Worker | Role::Operator => 1 + SECRET + FINGERPRINT,
+    }
+}
+
+fn encoded_len(role: Role) -> usize {
+    (payload_len(role) + CHECKSUM).saturating_mul(8).div_ceil(5)
+}
+
+fn checksum(role: Role, payload: &[u8]) -> [u8; CHECKSUM] {
+    let mut covered = format!("{PREFIX}{role}-").into_bytes();
+    covered.extend(payload);
+    let [a, b, c, d, ..] = sha256(&covered);
+    [a, b, c, d]
 }
 
 impl std::str::FromStr for Token {
     type Err = TokenError;
-
     fn from_str(text: &str) -> Result<Self, TokenError> {
-        let text = text.trim();
-        let rest = text.strip_prefix(PREFIX).ok_or(TokenError::NotAToken)?;
-        let (role, body) = rest.split_once('-').ok_or(TokenError::NotAToken)?;
-        let role: Role = role.parse().map_err(|_| TokenError::NotAToken)?;
-        let bytes = decode(body).ok_or(TokenError::Mistyped)?;
-        let at = bytes
-            .len()
-            .checked_sub(CHECKSUM)
-            .ok_or(TokenError::Mistyped)?;
-        let (payload, sum) = bytes.split_at(at);
-        if checksum(&format!("{PREFIX}{role}-"), payload) != sum {
-            return Err(TokenError::Mistyped);
-        }
-        let (version, payload) = payload.split_first().ok_or(TokenError::Mistyped)?;
-        if *version != VERSION {
-            return Err(TokenError::Newer(*version));
-        }
-        let (secret, rest) = payload
-            .split_first_chunk::<SECRET>()
-            .ok_or(TokenError::Mistyped)?;
-        let join = match role {
-            Role::Server if rest.is_empty() => None,
-            Role::Worker | Role::Operator => {
-                Some(rest.try_into().map_err(|_| TokenError::Mistyped)?)
-            }
-            Role::Server => return Err(TokenError::Mistyped),
-        };
-        Ok(Self {
-            role,
-            secret: *secret,
-            join,
-        })
+        Self::parse(text)
     }
 }
 
-fn checksum(prefix: &str, payload: &[u8]) -> [u8; CHECKSUM] {
-    let mut whole = prefix.as_bytes().to_vec();
-    whole.extend_from_slice(payload);
-    let sum = digest(&SHA256, &whole);
-    let mut first = [0; CHECKSUM];
-    first
-        .iter_mut()
-        .zip(sum.as_ref())
-        .for_each(|(to, from)| *to = *from);
-    first
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} token {}", self.role, self.id())
+    }
 }
 
-fn encode(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    let (mut buffer, mut bits) = (0u32, 0u32);
-    for byte in bytes {
-        buffer = (buffer << 8) | u32::from(*byte);
-        bits += 8;
-        while bits >= 5 {
-            bits -= 5;
-            text.push(char::from(ALPHABET[(buffer >> bits) as usize & 31]));
-        }
-    }
-    if bits > 0 {
-        text.push(char::from(ALPHABET[(buffer << (5 - bits)) as usize & 31]));
-    }
-    text
-}
-
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let (mut buffer, mut bits) = (0u32, 0u32);
-    for byte in text.bytes() {
-        let digit = ALPHABET.iter().position(|letter| *letter == byte)?;
-        buffer = (buffer << 5) | u32::try_from(digit).ok()?;
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from((buffer >> bits) & 0xff).ok()?);
-            buffer &= (1 << bits) - 1;
-        }
-    }
-    // What is left are zeroes that only fill the last letter.
-    (bits < 5 && buffer == 0).then_some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_reads_back_and_says_its_role() {
-        let server = Token::generate_server();
-        for role in [Role::Server, Role::Worker, Role::Operator] {
-            let token = server.derive(role).unwrap();
-            let text = token.expose();
-            assert!(text.starts_with(&format!("swarmer-{role}-")));
-            let read: Token = text.parse().unwrap();
-            assert_eq!((read.role(), read.id()), (role, token.id()));
-            assert!(read == token, "reads back whole");
-        }
-        assert!(
-            server
-                .derive(Role::Worker)
-                .unwrap()
-                .derive(Role::Operator)
-                .is_err()
-        );
-    }
-
-    #[test]
-    fn a_typo_a_home_made_token_and_a_changed_role_are_told_apart() {
-        let text = Token::generate_server().expose();
-        for at in "swarmer-server-".len()..text.len() {
-            let mut typo = text.clone().into_bytes();
-            typo[at] = if typo[at] == b'7' { b'8' } else { b'7' };
-            let typo = String::from_utf8(typo).unwrap();
-            assert_eq!(typo.parse::<Token>(), Err(TokenError::Mistyped), "at {at}");
-        }
-        assert_eq!(
-            text[..text.len() - 3].parse::<Token>(),
-            Err(TokenError::Mistyped)
-        );
-        let other = text.replace("server", "worker");
-        assert_eq!(other.parse::<Token>(), Err(TokenError::Mistyped));
-        for made_up in ["hunter2", "", "swarmer-", "swarmer-king-abc", "swarmer"] {
-            assert_eq!(
-                made_up.parse::<Token>(),
-                Err(TokenError::NotAToken),
-                "{made_up}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_token_never_shows_itself() {
-        let token = Token::generate_server();
-        let shown = format!("{token:?}");
-        let text = token.expose();
-        assert!(!shown.contains(&text["swarmer-server-".len()..]));
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({self})")
     }
 }

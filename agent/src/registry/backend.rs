@@ -1,5 +1,6 @@
 //! Keeps the registry's process running and knows whether it answers.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -119,6 +120,8 @@ fn command(settings: &Settings, program: &std::path::Path) -> Command {
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .current_dir(&settings.run_dir);
+    // A Ctrl-C in the agent's terminal is the agent's to answer.
+    command.process_group(0);
     command
 }
 

@@ -265,4 +265,27 @@ mod tests {
         let missing = settings.program().unwrap_err().to_string();
         assert!(missing.contains("/nowhere/registry") && missing.contains("apt install"));
     }
+
+    #[test]
+    fn a_bucket_is_passed_through_under_distributions_own_names() {
+        let text = "stack: s\ndc: d\nrole: server\nexpect: 1\nadmin_network: 10.0.0.0/24\n\
+            token: x\nregistry:\n  storage:\n    s3:\n      bucket: images\n      region: eu-1\n      \
+            accesskey: ${KEY}\n      secretkey: ${SECRET}\n";
+        let config = config::Config::parse("swarmer.yaml", text).unwrap();
+        let resolve = |source: &SecretSource| {
+            source.resolve(|name| Some(format!("<{name}>")), |_| Err(String::new()))
+        };
+        let Ok(Storage::S3(s3)) = Storage::from_config(&config.registry.storage, resolve) else {
+            panic!("it is a bucket");
+        };
+        assert_eq!(s3["bucket"], "images");
+        assert_eq!(
+            (&s3["accesskey"], &s3["secretkey"]),
+            (&json!("<KEY>"), &json!("<SECRET>"))
+        );
+        assert!(
+            !s3.contains_key("regionendpoint"),
+            "what was not given is left out"
+        );
+    }
 }

@@ -62,7 +62,7 @@ fn the_first_run_is_spread_and_the_next_comes_an_interval_after_the_last_ended()
         Plan::default(),
         "it runs once at a time"
     );
-    checks.finished("c", CheckStatus::Passing, 62 * S);
+    checks.finished("c", &tcp(), CheckStatus::Passing, 62 * S);
     assert_eq!(checks.plan(&rows, 62 * S, || 0.5).again, Some(10 * S));
 }
 
@@ -75,7 +75,7 @@ fn thresholds_count_results_in_a_row() {
         failures_before_critical: 3,
         ..tcp()
     };
-    let rows = rows(spec, Critical);
+    let rows = rows(spec.clone(), Critical);
     let mut checks = Checks::default();
     checks.plan(&rows, S, || 0.0);
     let script = [
@@ -88,9 +88,18 @@ fn thresholds_count_results_in_a_row() {
         (Critical, None),
     ];
     for (at, (result, becomes)) in script.into_iter().enumerate() {
-        assert_eq!(checks.finished("c", result, S), becomes, "result {at}");
+        assert_eq!(
+            checks.finished("c", &spec, result, S),
+            becomes,
+            "result {at}"
+        );
     }
-    assert_eq!(checks.finished("gone", Passing, S), None);
+    assert_eq!(checks.finished("gone", &spec, Passing, S), None);
+    assert_eq!(
+        checks.finished("c", &tcp(), Passing, S),
+        None,
+        "another definition's result"
+    );
 }
 
 #[test]

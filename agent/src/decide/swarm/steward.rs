@@ -197,13 +197,13 @@ impl<'a> Steward<'a> {
             .iter()
             .filter(|(_, entry)| entry.swarm == node.id);
         if let Some((owner, _)) = owners.next() {
-            let reaped = !self.view.members.contains_key(owner) && (!node.ready || host.is_none());
-            let left = self.is_leaving(owner) && !node.ready;
+            let reaped = !self.view.members.contains_key(owner) && (node.down || host.is_none());
+            let left = self.is_leaving(owner) && node.down;
             return reaped || left;
         }
         let successor = host.and_then(|host| nodes.nodes.get(&host));
         let successor = successor.and_then(|entry| self.node(&entry.swarm));
-        !node.ready && successor.is_some_and(|successor| successor.ready)
+        node.down && successor.is_some_and(|successor| successor.ready)
     }
 
     /// Whether a server's engine should be promoted, as far as it alone is concerned: it lives,

@@ -61,6 +61,8 @@ pub struct SwarmNode {
     pub leader: bool,
     /// Its engine answers the managers.
     pub ready: bool,
+    /// It has not for long. Right after a change of leader it is neither this nor ready.
+    pub down: bool,
     /// It takes no tasks.
     pub drained: bool,
 }
@@ -146,6 +148,22 @@ pub struct Memory {
     pub cluster: String,
     /// The engine's node id in it; empty while it is being made or joined.
     pub node: String,
+    /// The managers have listed it as this node's. If they no longer do, it was struck off.
+    #[serde(default)]
+    pub listed: bool,
+}
+
+impl Memory {
+    /// Not listed yet.
+    #[must_use]
+    pub fn new(how: How, cluster: &str, node: &str) -> Self {
+        Self {
+            how,
+            cluster: cluster.to_owned(),
+            node: node.to_owned(),
+            listed: false,
+        }
+    }
 }
 
 /// How an engine came into a Swarm.

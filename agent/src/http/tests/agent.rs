@@ -316,7 +316,9 @@ async fn what_the_agent_says_of_itself_fits_the_clients() {
     desk.get("/v1/status/peers")
         .await
         .is(200, "[\"10.0.0.1:8300\"]");
-    desk.put("/v1/agent/join/10.0.0.1", "").await.is(200, "");
+    desk.put("/v1/agent/join/10.0.0.1:8301", "")
+        .await
+        .is(200, "");
     assert_eq!(desk.put("/v1/agent/join/10.9.9.9", "").await.status, 500);
     let status = desk.get("/v1/swarmer/status").await.json();
     assert_eq!(

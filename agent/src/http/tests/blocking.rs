@@ -10,6 +10,7 @@ async fn pending(desk: &Arc<Desk>, uri: String) -> TaskHandle<Seen> {
     let asking = Arc::clone(desk);
     let task = task::spawn("asking", async move { asking.get(&uri).await });
     while desk.api.metrics().waiters() == before {
+        assert!(!task.is_finished(), "it was answered at once");
         tokio::task::yield_now().await;
     }
     tokio::task::yield_now().await;
@@ -179,4 +180,17 @@ async fn identical_registrations_are_no_news_and_a_new_output_is() {
         .await
         .is(200, "true");
     assert!(desk.get("/v1/health/service/web").await.index() > before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_change_between_the_look_and_the_wait_is_missed() {
+    let desk = desk_with(&["a"]).await;
+    for round in 0..300 {
+        let index = desk.get("/v1/kv/a").await.index();
+        let asking = Arc::clone(&desk);
+        let uri = format!("/v1/kv/a?index={index}");
+        let waiting = task::spawn("asking", async move { asking.get(&uri).await });
+        desk.put("/v1/kv/a", format!("{round}")).await;
+        assert!(answer(waiting).await.index() > index, "round {round}");
+    }
 }

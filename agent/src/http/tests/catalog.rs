@@ -201,3 +201,73 @@ async fn others_can_add_to_a_members_node_but_not_change_its_row() {
     assert_eq!(after["Node"], before);
     assert_eq!(after["Services"]["web"]["Service"], "web");
 }
+
+#[tokio::test]
+async fn filters_keep_what_they_are_true_for() {
+    let desk = Desk::new();
+    for (node, status) in [("a", "passing"), ("b", "critical")] {
+        external(&desk, node, node, status).await;
+    }
+    desk.put(
+        "/v1/agent/service/register",
+        r#"{"Name":"own","Tags":["x"],"Check":{"TTL":"9s"}}"#,
+    )
+    .await
+    .is(200, "");
+    for (uri, filter, path, wanted) in [
+        ("/v1/catalog/nodes", "Meta.zone==b", "/Node", "b"),
+        ("/v1/catalog/service/web", "a+in+ServiceTags", "/Node", "a"),
+        (
+            "/v1/health/service/web",
+            "Checks.Status==critical",
+            "/Node/Node",
+            "b",
+        ),
+        (
+            "/v1/health/state/any",
+            "Status==critical+and+Node==b",
+            "/CheckID",
+            "up",
+        ),
+        ("/v1/health/node/a", "Status==passing", "/CheckID", "up"),
+        ("/v1/health/checks/web", "Status==passing", "/Node", "a"),
+        (
+            "/v1/catalog/node-services/n1",
+            "Service==consul",
+            "/ID",
+            "consul",
+        ),
+    ] {
+        let found = desk.get(&format!("{uri}?filter={filter}")).await.json();
+        let found = found.get("Services").unwrap_or(&found);
+        assert_eq!(names(found, path), [wanted], "{uri}");
+        let wrong = desk.get(&format!("{uri}?filter=Nope==b")).await;
+        let text = "Failed to create boolean expression evaluator: Selector \"Nope\" is not valid";
+        wrong.is(400, text);
+    }
+    let services = desk
+        .get("/v1/catalog/services?filter=NodeMeta.zone==b")
+        .await
+        .json();
+    assert_eq!(services, json!({"Web": ["all", "b"]}));
+    let node = desk
+        .get("/v1/catalog/node/n1?filter=Service==own")
+        .await
+        .json();
+    assert_eq!(
+        node["Services"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect::<Vec<_>>(),
+        ["own"]
+    );
+    let own = desk.get("/v1/agent/services?filter=x+in+Tags").await.json();
+    assert_eq!(own["own"]["Service"], "own");
+    desk.get("/v1/agent/services?filter=Service==other")
+        .await
+        .is(200, "{}");
+    desk.get("/v1/agent/checks?filter=Status==passing")
+        .await
+        .is(200, "{}");
+}

@@ -9,6 +9,7 @@ mod kv;
 mod listeners;
 mod rules;
 mod session;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -255,6 +255,9 @@ async fn methods_and_paths_that_dont_exist_are_told_in_consuls_words() {
         .await
         .is(401, "ACL support disabled");
     desk.get("/v1/catalog/nodes?token=whatever").await.json();
+    desk.get("/v1/query").await.is(200, "[]");
+    let off = "Connect must be enabled in order to use this endpoint";
+    desk.get("/v1/agent/connect/ca/roots").await.is(500, off);
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::decide::checks::{CheckSpec, HttpProbe, Probe};
-use crate::decide::services::{LocalCheck, LocalRows};
+use crate::decide::checks::{HttpProbe, Probe};
+use crate::decide::services::LocalCheck;
 use crate::model::{CheckDefinition, CheckRow, CheckStatus, NodeId, NodeRow, ServiceRow, Weights};
 use crate::task::{self, clock};
 

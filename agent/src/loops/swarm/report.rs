@@ -1,6 +1,7 @@
 //! What the loop says of itself, without repeating itself.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -9,6 +10,7 @@ use crate::decide::swarm::{RecordError, Status};
 use crate::disk::DiskError;
 use crate::docker::EngineError;
 use crate::store::StoreError;
+use crate::store::report::Report as NodeReport;
 use crate::task::{Chain, clock};
 
 /// What goes on failing is said this often.
@@ -63,17 +65,20 @@ pub enum WorkError {
 
 pub(super) struct Report {
     status: watch::Sender<SwarmStatus>,
+    node: Arc<NodeReport>,
     said: Option<(String, Instant)>,
 }
 
 impl Report {
-    pub(super) fn new() -> (Self, watch::Receiver<SwarmStatus>) {
+    pub(super) fn new(node: Arc<NodeReport>) -> (Self, watch::Receiver<SwarmStatus>) {
         let (status, reader) = watch::channel(SwarmStatus::Unknown);
-        (Self { status, said: None }, reader)
+        let said = None;
+        (Self { status, node, said }, reader)
     }
 
     pub(super) fn stands(&mut self, status: &Status) {
         let text = status.to_string();
+        self.node.set("swarm", text.as_str());
         let blocked = matches!(status, Status::Blocked(_));
         let again = if blocked { REPEAT } else { Duration::MAX };
         if self.is_news(&text, again) {
@@ -92,6 +97,7 @@ impl Report {
         if self.is_news(&text, REPEAT) {
             tracing::warn!("Swarm: {text}");
         }
+        self.node.set("swarm", format!("error: {text}"));
         self.status.send_replace(SwarmStatus::Failed(text));
     }
 
@@ -115,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_same_is_not_said_twice_within_a_minute() {
-        let (mut report, status) = Report::new();
+        let (mut report, status) = Report::new(Arc::default());
         assert!(report.is_news("no socket", REPEAT));
         assert!(!report.is_news("no socket", REPEAT));
         assert!(

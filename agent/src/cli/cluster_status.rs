@@ -1,0 +1,179 @@
+//! What `/v1/swarmer/status` says, as far as the commands use it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::Deserialize;
+
+use super::connect::{self, Connect};
+use super::failure::Failure;
+use crate::client::{Answer, Client, Request};
+
+const PATH: &str = "/v1/swarmer/status";
+
+/// The cluster as one node sees it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ClusterStatus {
+    pub(super) cluster: Option<String>,
+    pub(super) stack: String,
+    pub(super) dc: String,
+    /// Who answers.
+    pub(super) node: String,
+    pub(super) expect: Option<usize>,
+    pub(super) leader: Option<String>,
+    /// Milliseconds.
+    pub(super) leader_contact: u64,
+    pub(super) term: u64,
+    pub(super) applied: u64,
+    pub(super) voters: Vec<String>,
+    pub(super) learners: Vec<String>,
+    pub(super) members: Vec<MemberStatus>,
+    pub(super) registry_host: Option<String>,
+    pub(super) problem: Option<String>,
+}
+
+/// One member.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct MemberStatus {
+    pub(super) name: String,
+    pub(super) role: String,
+    pub(super) status: String,
+    pub(super) address: String,
+    pub(super) ports: Ports,
+    pub(super) version: String,
+    pub(super) leader: bool,
+    pub(super) voter: bool,
+    pub(super) health: Option<String>,
+    /// Milliseconds.
+    pub(super) lease_age: Option<u64>,
+    /// Milliseconds.
+    pub(super) since: u64,
+    pub(super) services: u64,
+    pub(super) report: BTreeMap<String, String>,
+}
+
+/// Where its agent listens.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Ports {
+    pub(super) rpc: u16,
+    pub(super) https: u16,
+    pub(super) registry: u16,
+}
+
+/// Asks, and keeps what was heard of the servers for an operator's next time.
+pub(super) async fn fetch(connect: &Connect<'_>) -> Result<(Answer, ClusterStatus), Failure> {
+    let client = connect.client()?;
+    let (answer, status) = fetch_from(&client).await?;
+    if let Some(files) = connect.files()? {
+        files.refresh(status.servers())?;
+    }
+    Ok((answer, status))
+}
+
+pub(super) async fn fetch_from(client: &Client) -> Result<(Answer, ClusterStatus), Failure> {
+    let answer = connect::ask(client, Request::get(PATH)).await?;
+    let status = connect::parse(&answer)?;
+    Ok((answer, status))
+}
+
+impl ClusterStatus {
+    /// The HTTPS addresses of the servers.
+    fn servers(&self) -> Vec<SocketAddr> {
+        let servers = self.members.iter().filter(|member| member.role == "server");
+        let address = |member: &MemberStatus| {
+            let ip: IpAddr = member.address.parse().ok()?;
+            Some(SocketAddr::new(ip, member.ports.https))
+        };
+        servers.filter_map(address).collect()
+    }
+
+    /// Whether a leader told its part.
+    pub(super) fn is_led(&self) -> bool {
+        self.leader.is_some() && self.problem.is_none()
+    }
+
+    /// What keeps the cluster from being whole; `None`: nothing.
+    pub(super) fn trouble(&self) -> Option<String> {
+        if self.cluster.is_none() {
+            return Some("this node is not a member of a cluster yet".to_owned());
+        }
+        if let Some(problem) = &self.problem {
+            return Some(format!("the leader can't be asked: {problem}"));
+        }
+        if self.leader.is_none() {
+            return Some("there is no leader".to_owned());
+        }
+        let out = self.members.iter().find(|member| !member.is_well());
+        if let Some(member) = out {
+            let health = member.health.as_deref().unwrap_or("unknown");
+            return Some(format!(
+                "{} is {}, its health {health}",
+                member.name, member.status
+            ));
+        }
+        let expect = self.expect.unwrap_or(1);
+        (self.voters.len() < expect)
+            .then(|| format!("{} of {expect} servers vote", self.voters.len()))
+    }
+}
+
+impl MemberStatus {
+    pub(super) fn is_well(&self) -> bool {
+        self.status == "alive" && self.health.as_deref() == Some("passing")
+    }
+
+    /// `leader`, `voter` or `learner` of servers; `worker`.
+    pub(super) fn part(&self) -> &str {
+        match self.role.as_str() {
+            "server" if self.leader => "leader",
+            "server" if self.voter => "voter",
+            role => role,
+        }
+    }
+
+    pub(super) fn told(&self, what: &str) -> String {
+        self.report.get(what).cloned().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole() -> ClusterStatus {
+        let member = |name: &str| MemberStatus {
+            name: name.into(),
+            role: "server".into(),
+            status: "alive".into(),
+            health: Some("passing".into()),
+            ..MemberStatus::default()
+        };
+        ClusterStatus {
+            cluster: Some("c".into()),
+            expect: Some(3),
+            leader: Some("a".into()),
+            voters: vec!["a".into(), "b".into(), "c".into()],
+            members: vec![member("a"), member("b"), member("c")],
+            ..ClusterStatus::default()
+        }
+    }
+
+    #[test]
+    fn each_trouble_is_named() {
+        assert_eq!(whole().trouble(), None);
+        let trouble = |change: fn(&mut ClusterStatus)| {
+            let mut status = whole();
+            change(&mut status);
+            status.trouble().unwrap()
+        };
+        assert!(trouble(|s| s.cluster = None).contains("not a member"));
+        assert!(trouble(|s| s.leader = None).contains("no leader"));
+        assert!(trouble(|s| s.problem = Some("x".into())).contains('x'));
+        assert!(trouble(|s| s.members[1].status = "lapsed".into()).contains("b is lapsed"));
+        assert!(trouble(|s| s.members[2].health = None).contains("c is alive, its health unknown"));
+        assert!(trouble(|s| drop(s.voters.pop())).contains("2 of 3"));
+    }
+}
