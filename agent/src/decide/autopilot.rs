@@ -1,6 +1,6 @@
 //! Who votes (rule R10 of `docs/architecture.md`): a new server joins as a learner, votes when
 //! it has caught up and there is a place for it; a dead voter's place is taken in one change, and
-//! never so that the quorum is at risk.
+//! never so that the quorum is at risk; voters beyond `expect` go.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,6 +86,13 @@ pub fn plan(view: &View<'_>) -> Option<Step> {
         voters.insert(*new);
         return Some(Step::SetVoters(voters));
     }
+    let heir = ready.first().copied();
+    if let Some(step) = last_voter_leaves(view, heir, &status) {
+        return Some(step);
+    }
+    if let Some(step) = too_many(view, &alive) {
+        return Some(step);
+    }
     if let Some(leaving) = without_replacement(view, &status, &alive) {
         return Some(leaving);
     }
@@ -93,6 +100,32 @@ pub fn plan(view: &View<'_>) -> Option<Step> {
         .iter()
         .find(|node| status(node).is_none())
         .map(|node| Step::DropLearner(*node))
+}
+
+/// The only voter leaves: it can't hand over to a learner, so the learner takes its place in one
+/// change, and raft lets the leader go when that is committed.
+fn last_voter_leaves(
+    view: &View<'_>,
+    heir: Option<NodeId>,
+    status: &impl Fn(&NodeId) -> Option<MemberStatus>,
+) -> Option<Step> {
+    let alone = view.voters.len() == 1 && view.voters.contains(&view.leader);
+    let leaves = status(&view.leader) == Some(MemberStatus::Leaving);
+    (alone && leaves).then(|| heir.map(|heir| Step::SetVoters([heir].into())))?
+}
+
+/// `expect` was lowered: voters beyond it go one at a time, the dead and then the youngest ids
+/// first, never the leader, and only while those that stay are a living majority.
+fn too_many(view: &View<'_>, alive: &impl Fn(&NodeId) -> bool) -> Option<Step> {
+    if view.voters.len() <= view.expect.max(1) {
+        return None;
+    }
+    let others = view.voters.iter().filter(|node| **node != view.leader);
+    let goes = others.max_by_key(|node| (!alive(node), **node))?;
+    let mut rest = view.voters.clone();
+    rest.remove(goes);
+    let living = rest.iter().filter(|node| alive(node)).count();
+    (living * 2 > rest.len()).then_some(Step::SetVoters(rest))
 }
 
 /// A voter that leaves or was removed goes even without a replacement, if the rest keep a quorum

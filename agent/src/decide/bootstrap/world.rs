@@ -55,15 +55,16 @@ impl World {
             log: Vec::new(),
         };
         let expect = [1, 2, 3, 3, 3, 4, 5][world.roll(7)];
-        // Fewer than twice as many as form a cluster.
-        let count = if expect == 1 {
-            1
-        } else {
-            expect + world.roll(expect)
-        };
         if losses {
             world.losses = u32::try_from((expect - 1) / 2).unwrap();
         }
+        // Fewer than twice as many as form a cluster are ever blank; a lost disk makes one more.
+        let spare = expect - world.losses as usize;
+        let count = if expect == 1 {
+            1
+        } else {
+            expect + world.roll(spare)
+        };
         for number in 0..count {
             let own = address(u8::try_from(number + 1).unwrap());
             let expect = u32::try_from(expect).unwrap();
