@@ -7,11 +7,10 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 updated=
 missing=
 
-# have PROGRAM PACKAGE: one package at a time, so that one that can't be had takes no other with it.
-have() {
-    command -v "$1" >/dev/null 2>&1 && return 0
+# install PACKAGE: one at a time, so that one that can't be had takes no other with it.
+install() {
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-        missing="$missing $2"
+        missing="$missing $1"
         return 1
     fi
     if [ -z "$updated" ]; then
@@ -19,12 +18,17 @@ have() {
         updated=yes
     fi
     if DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        -o DPkg::Lock::Timeout=120 "$2" >/dev/null 2>&1 && command -v "$1" >/dev/null 2>&1; then
-        echo "setup: installed $2"
+        -o DPkg::Lock::Timeout=120 "$1" >/dev/null 2>&1; then
+        echo "setup: installed $1"
     else
-        missing="$missing $2"
+        missing="$missing $1"
         return 1
     fi
+}
+
+# have PROGRAM PACKAGE
+have() {
+    command -v "$1" >/dev/null 2>&1 || install "$2"
 }
 
 # A service that the package starts would hold ports and memory; tests start their own.
@@ -35,6 +39,7 @@ if [ "$(id -u)" = 0 ] && [ -d /usr/sbin ] && [ ! -e $policy ]; then
 fi
 
 have cc build-essential
+have setpriv util-linux
 have curl curl
 have jq jq
 have ip iproute2
@@ -48,16 +53,21 @@ if [ "${1:-}" != demo ]; then
     have dockerd docker.io
     have docker docker.io
     have busybox busybox-static
+    have python3 python3
+    python3 -c 'import ensurepip' >/dev/null 2>&1 || install python3-venv
     venv=$here/target/py-consul
     if ! "$venv/bin/python" -c 'import consul' >/dev/null 2>&1; then
-        if have python3 python3 && { python3 -c 'import ensurepip' 2>/dev/null || have no-such-program python3-venv; \
-            python3 -c 'import ensurepip' 2>/dev/null; } &&
-            python3 -m venv "$venv" >/dev/null && "$venv/bin/pip" install -q --disable-pip-version-check py-consul; then
+        if python3 -m venv "$venv" >/dev/null 2>&1 &&
+            "$venv/bin/pip" install -q --disable-pip-version-check py-consul >/dev/null 2>&1; then
             echo "setup: installed py-consul in target/py-consul"
         else
             missing="$missing py-consul"
         fi
     fi
+fi
+if [ "${1:-}" = bench ]; then
+    have etcd etcd-server
+    have etcdctl etcd-client
 fi
 if [ -n "$missing" ]; then
     echo "setup: not to be had here:$missing (tests that need them say that they skip)"

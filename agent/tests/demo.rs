@@ -6,9 +6,10 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+use swarmer::task::clock;
 
 const SWARMER: &str = env!("CARGO_BIN_EXE_swarmer");
 
@@ -63,6 +64,7 @@ impl Demo {
         Command::new(words.next().unwrap())
             .args(words)
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap()
@@ -111,9 +113,12 @@ fn bad(words: &[&str]) -> (i32, String) {
 
 /// Looks until `what` holds.
 fn eventually(why: &str, what: impl Fn() -> bool) {
-    let begun = Instant::now();
+    let begun = clock::now();
     while !what() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "never: {why}");
+        assert!(
+            clock::now().duration_since(begun) < Duration::from_secs(20),
+            "never: {why}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -134,6 +139,7 @@ fn a_demo_is_a_cluster_that_people_can_break_and_mend() {
     the_cluster_is_seen(&demo);
     a_killed_node_is_out_and_comes_back(&demo);
     a_second_demo_in_the_same_folder_is_refused(&demo);
+    without_a_quorum_it_is_said_who_does_not_answer(&demo);
 
     assert!(!processes_of(demo.dir.path()).is_empty());
     assert!(demo.stop().status.success());
@@ -234,7 +240,10 @@ fn the_cluster_is_seen(demo: &Demo) {
         "{tokens}"
     );
     let (code, said) = bad(&["token", "list", "--http", demo.http(0)]);
-    assert!(code == 1 && said.contains("operators only"), "{said}");
+    assert!(
+        code == 1 && said.contains("or an operator: `swarmer login"),
+        "{said}"
+    );
 }
 
 fn a_killed_node_is_out_and_comes_back(demo: &Demo) {
@@ -273,6 +282,38 @@ fn a_second_demo_in_the_same_folder_is_refused(demo: &Demo) {
     assert!(code == 1 && said.contains("there is a demo in"), "{said}");
     assert!(said.contains("demo stop --dir"), "{said}");
     good(&["status", "--http", demo.http(0)]);
+}
+
+fn without_a_quorum_it_is_said_who_does_not_answer(demo: &Demo) {
+    demo.kill(1);
+    demo.kill(2);
+    let words = ["status", "--http", demo.http(0)];
+    eventually("the loss is seen", || {
+        good(&words).contains("1 of 3 servers answer")
+    });
+    let text = good(&words);
+    assert!(text.contains("connect: server-2, server-3."), "{text}");
+    let (code, said) = bad(&["kv", "put", "lost", "x", "--http", demo.http(0)]);
+    assert!(code == 1 && said.contains("swarmer status"), "{said}");
+}
+
+#[test]
+fn a_node_that_can_not_start_is_named_with_its_last_words() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("server-2")).unwrap();
+    // No folder can be made here.
+    fs::write(dir.path().join("server-2/data"), "").unwrap();
+    let path = dir.path().to_str().unwrap();
+    let (code, said) = bad(&["demo", "--detach", "--json", "--dir", path]);
+    assert!(
+        code == 1 && said.contains("server-2 ended before"),
+        "{said}"
+    );
+    let data = dir.path().canonicalize().unwrap().join("server-2/data");
+    assert!(said.contains(data.to_str().unwrap()), "{said}");
+    assert_eq!(processes_of(dir.path()), Vec::<String>::new());
+    // The way is free for the next.
+    assert!(!dir.path().join("demo.json").exists());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// Where `swarmer` is: `SWARMER_BIN`, else the release build, else the debug build beside the tests.
+/// Where `swarmer` is: `SWARMER_BIN`, else the newer of the release and the debug build beside the tests.
 pub fn swarmer() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("SWARMER_BIN") {
         let path = PathBuf::from(path);
@@ -17,7 +17,9 @@ pub fn swarmer() -> Result<PathBuf> {
     ["release", "debug"]
         .iter()
         .map(|profile| target.join(profile).join("swarmer"))
-        .find(|path| path.is_file())
+        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+        .max()
+        .map(|(_, path)| path)
         .with_context(|| {
             format!(
                 "no swarmer in {}: build it (cargo build --release -p swarmer-agent) or set SWARMER_BIN",

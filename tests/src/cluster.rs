@@ -1,8 +1,7 @@
 //! A cluster of real agents.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -17,193 +16,39 @@ use crate::disk::LossyDisk;
 use crate::lab::{Engine, Lab};
 use crate::node::Node;
 use crate::place::Place;
+use crate::plan::Plan;
 use crate::process;
 use crate::scratch::Scratch;
-use crate::settings::{Ports, Role, Settings};
+use crate::settings::Role;
 use crate::wait;
 
 /// How long a cluster may take until it serves, on two busy cores. What it should take is measured
 /// by the benchmarks, not here.
 pub const SERVES_WITHIN: Duration = Duration::from_secs(30);
 
-/// What a cluster will be.
-#[derive(Debug)]
-pub struct Plan {
-    servers: usize,
-    workers: usize,
-    lab: Option<Arc<Lab>>,
-    docker: bool,
-    registry: Option<Storage>,
-    lossy: bool,
-    more: String,
-}
-
-/// Where the registries of a cluster store.
-#[derive(Debug)]
-enum Storage {
-    /// Each in its own folder.
-    Own,
-    /// All in one, which stands in for S3.
-    Shared,
-}
-
 /// Nodes `s1`, `s2`, … and `w1`, `w2`, …, each a real agent.
 #[derive(Debug)]
 pub struct Cluster {
-    nodes: Vec<Node>,
-    engines: BTreeMap<String, Mutex<Engine>>,
-    disks: BTreeMap<String, LossyDisk>,
-    token: String,
-    lab: Option<Arc<Lab>>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) engines: BTreeMap<String, Mutex<Engine>>,
+    pub(crate) disks: BTreeMap<String, LossyDisk>,
+    pub(crate) token: String,
+    pub(crate) lab: Option<Arc<Lab>>,
     // Dropped last: nodes run in the folder, on the block's addresses.
-    folder: Scratch,
-    block: Block,
+    pub(crate) folder: Scratch,
+    pub(crate) block: Block,
 }
 
 impl Cluster {
     /// Plans a cluster with so many servers.
     #[must_use]
     pub fn of(servers: usize) -> Plan {
-        Plan {
-            servers,
-            workers: 0,
-            lab: None,
-            docker: false,
-            registry: None,
-            lossy: false,
-            more: String::new(),
-        }
-    }
-}
-
-impl Plan {
-    /// So many workers too.
-    #[must_use]
-    pub fn workers(self, workers: usize) -> Self {
-        Self { workers, ..self }
-    }
-
-    /// On the machines of a lab, with real ports, instead of loopback.
-    #[must_use]
-    pub fn in_lab(self, lab: &Arc<Lab>) -> Self {
-        Self {
-            lab: Some(lab.clone()),
-            ..self
-        }
-    }
-
-    /// With a real Docker Engine on each machine (of a lab).
-    #[must_use]
-    pub fn docker(self) -> Self {
-        Self {
-            docker: true,
-            ..self
-        }
-    }
-
-    /// With registries, each with storage of its own.
-    #[must_use]
-    pub fn registry(self) -> Self {
-        Self {
-            registry: Some(Storage::Own),
-            ..self
-        }
-    }
-
-    /// With registries on one shared folder, which stands in for S3.
-    #[must_use]
-    pub fn shared_registry(self) -> Self {
-        Self {
-            registry: Some(Storage::Shared),
-            ..self
-        }
-    }
-
-    /// Each node's data on a disk that forgets what was not synced. Needs root.
-    #[must_use]
-    pub fn on_lossy_disks(self) -> Self {
-        Self {
-            lossy: true,
-            ..self
-        }
-    }
-
-    /// With these lines at the end of each node's file.
-    #[must_use]
-    pub fn with(self, more: &str) -> Self {
-        Self {
-            more: more.to_owned(),
-            ..self
-        }
-    }
-
-    /// Starts all nodes at once and waits until the cluster serves.
-    pub fn start(self) -> Result<Cluster> {
-        let cluster = self.prepare()?;
-        cluster.start_all()?;
-        cluster.wait_serving()?;
-        Ok(cluster)
-    }
-
-    /// Makes all that the nodes need, and starts none.
-    pub fn prepare(self) -> Result<Cluster> {
-        let token = new_token()?;
-        let mut cluster = Cluster {
-            nodes: Vec::new(),
-            engines: BTreeMap::new(),
-            disks: BTreeMap::new(),
-            lab: self.lab.clone(),
-            folder: Scratch::new("cluster")?,
-            block: Block::claim()?,
-            token,
-        };
-        let servers = (1..=self.servers).map(|number| (format!("s{number}"), Role::Server));
-        let workers = (1..=self.workers).map(|number| (format!("w{number}"), Role::Worker));
-        for (name, role) in servers.chain(workers) {
-            cluster.add(&self, &name, role)?;
-        }
-        let join: Vec<String> = cluster
-            .servers()
-            .map(|node| node.address().to_string())
-            .collect();
-        for node in &cluster.nodes {
-            node.reconfigure(|settings| settings.join.clone_from(&join));
-        }
-        if self.docker {
-            cluster.start_engines()?;
-        }
-        Ok(cluster)
-    }
-
-    fn settings(&self, name: &str, role: Role, address: IpAddr, folder: &Path) -> Settings {
-        let own = folder.join(name);
-        let (ports, data_dir) = match self.lab {
-            Some(_) => (Ports::REAL, PathBuf::from("/var/lib/swarmer")),
-            None => (Ports::UNPRIVILEGED, own.join("data")),
-        };
-        Settings {
-            stack: "test".to_owned(),
-            dc: "dev".to_owned(),
-            name: name.to_owned(),
-            role,
-            expect: self.servers,
-            address,
-            join: Vec::new(),
-            token: String::new(),
-            registry: self.registry.as_ref().map(|storage| match storage {
-                Storage::Own => own.join("registry"),
-                Storage::Shared => folder.join("registry"),
-            }),
-            data_dir,
-            ports,
-            docker: self.docker,
-            more: self.more.clone(),
-        }
+        Plan::of(servers)
     }
 }
 
 impl Cluster {
-    fn add(&mut self, plan: &Plan, name: &str, role: Role) -> Result<()> {
+    pub(crate) fn add(&mut self, plan: &Plan, name: &str, role: Role) -> Result<()> {
         let number = u8::try_from(self.nodes.len() + 1)?;
         let (place, address) = match &plan.lab {
             Some(lab) => {
@@ -228,7 +73,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn start_engines(&mut self) -> Result<()> {
+    pub(crate) fn start_engines(&mut self) -> Result<()> {
         let machines = self.nodes.iter().filter_map(|node| match node.place() {
             Place::Machine(machine) => Some(machine.clone()),
             Place::Loopback => None,
@@ -332,8 +177,18 @@ impl Cluster {
         let mut command = node.place().command(binary::swarmer()?);
         command
             .args(words)
-            .env("SWARMER_HTTP_ADDR", node.http_address().to_string());
+            .env("SWARMER_HTTP", node.http_address().to_string());
         Ok(command)
+    }
+
+    /// Fails if a server does not take writes, has panicked, or told a secret: someone else's trouble
+    /// must not touch it.
+    pub fn still_serves(&self) -> Result<()> {
+        for node in self.servers() {
+            node.kv_put("harness/still", "serving")?;
+            node.is_decent()?;
+        }
+        Ok(())
     }
 
     // --- facts
@@ -400,6 +255,20 @@ impl Cluster {
     /// Waits for a leader, and names it.
     pub fn wait_leader(&self, within: Duration) -> Result<&Node> {
         self.wait("the servers have a leader", within, || self.leader())
+    }
+}
+
+impl Drop for Cluster {
+    /// Whatever a story is about: no agent may panic in it.
+    fn drop(&mut self) {
+        let mut panicked = self
+            .nodes
+            .iter()
+            .filter(|node| node.log().contains("panicked at"));
+        if let Some(node) = panicked.next() {
+            eprintln!("{} panicked:\n{}", node.name(), node.log());
+            assert!(thread::panicking(), "{} panicked", node.name());
+        }
     }
 }
 

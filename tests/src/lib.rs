@@ -7,6 +7,17 @@
 //! * [`disk::LossyDisk`] forgets at a crash whatever was not synced.
 //! * [`faults`] draws faults from a seed, which is printed; [`ledger`] remembers what was acknowledged.
 //!
+//! ```no_run
+//! use std::time::Duration;
+//! use harness::Cluster;
+//!
+//! fn a_follower_may_die() -> anyhow::Result<()> {
+//!     let cluster = Cluster::of(3).workers(1).start()?;
+//!     cluster.follower()?.kill()?;
+//!     cluster.wait("writes go on", Duration::from_secs(5), || cluster.node("w1").kv_put("key", "value"))
+//! }
+//! ```
+//!
 //! Always true: nothing that a test starts outlives it, not even when the test is killed; two tests
 //! can run at once; what a test cannot have here it skips aloud, with the reason.
 
@@ -23,6 +34,7 @@ pub mod ledger;
 pub mod needs;
 pub mod node;
 pub mod place;
+pub mod plan;
 pub mod process;
 pub mod scratch;
 pub mod settings;

@@ -103,9 +103,12 @@ impl Node {
 
     /// Writes its file and starts its agent; does not wait.
     pub fn start(&self) -> Result<()> {
-        let settings = self.settings();
-        fs::create_dir_all(&settings.data_dir)?;
-        fs::write(self.config_path(), settings.to_string())?;
+        self.start_with(&self.settings().to_string())
+    }
+
+    /// Starts its agent with this text for its file.
+    pub fn start_with(&self, text: &str) -> Result<()> {
+        fs::write(self.config_path(), text)?;
         let mut command = self.place.command(binary::swarmer()?);
         command.arg("agent").arg("--config").arg(self.config_path());
         let agent = Process::spawn(&self.name, command, &self.log_path())?;
@@ -190,6 +193,20 @@ impl Node {
     #[must_use]
     pub fn log(&self) -> String {
         process::tail(&self.log_path(), usize::MAX)
+    }
+
+    /// Fails if its log shows a panic, or its token.
+    pub fn is_decent(&self) -> Result<()> {
+        let (log, token) = (self.log(), self.settings().token);
+        let secret = token.rsplit('-').next().unwrap_or(&token);
+        let told = secret.len() >= 16 && log.contains(secret);
+        ensure!(!told, "the log of {} has its token", self.name);
+        ensure!(
+            !log.contains("panicked at"),
+            "{} panicked:\n{log}",
+            self.name
+        );
+        Ok(())
     }
 
     // --- its users

@@ -78,8 +78,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where it listens.
     pub ports: Ports,
-    /// Whether it looks after a Docker Engine.
-    pub docker: bool,
+    /// Who is asked for names that are not ours, as a YAML value; `None` for the default.
+    pub recursors: Option<String>,
+    /// The `docker` section, as a YAML map.
+    pub docker: String,
     /// Where its registry stores, if it may have one.
     pub registry: Option<PathBuf>,
     /// Lines for the end of the file.
@@ -117,8 +119,11 @@ impl Display for Settings {
             f,
             "listen: {{ rpc: {rpc}, http: {http}, https: {https}, registry: {registry} }}"
         )?;
-        writeln!(f, "dns: {{ port: {dns} }}")?;
-        writeln!(f, "docker: {{ enabled: {} }}", self.docker)?;
+        match &self.recursors {
+            Some(recursors) => writeln!(f, "dns: {{ port: {dns}, recursors: {recursors} }}")?,
+            None => writeln!(f, "dns: {{ port: {dns} }}")?,
+        }
+        writeln!(f, "docker: {}", self.docker)?;
         match &self.registry {
             Some(folder) => {
                 let folder = folder.display();

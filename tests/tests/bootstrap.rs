@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use harness::Cluster;
 use harness::faults::Faults;
 use harness::story::Story;
 use harness::wait;
+use harness::{Cluster, Node};
 
 /// Long enough for servers to do the wrong thing, if they would.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -27,13 +27,16 @@ fn is_one_cluster(cluster: &Cluster) -> Result<()> {
             );
         }
     }
-    let leaders: BTreeSet<String> = cluster
-        .nodes()
-        .iter()
-        .map(|node| node.leader_address())
-        .collect::<Result<_>>()?;
-    ensure!(leaders.len() == 1, "the nodes follow {leaders:?}");
-    Ok(())
+    cluster.wait(
+        "all nodes follow one leader",
+        Duration::from_secs(5),
+        || {
+            let leaders = cluster.nodes().iter().map(Node::leader_address);
+            let leaders = leaders.collect::<Result<BTreeSet<String>>>()?;
+            ensure!(leaders.len() == 1, "the nodes follow {leaders:?}");
+            Ok(())
+        },
+    )
 }
 
 #[test]

@@ -58,6 +58,21 @@ fn links_can_be_cut_and_healed() -> Result<()> {
     ping(&c, &a)
 }
 
+/// Waits until no process of this test's labs is left.
+fn nothing_runs() -> Result<()> {
+    wait::for_fact("nothing of the lab runs", Duration::from_secs(10), || {
+        let found = process::output(Command::new("pgrep").args(["-af", "dockerd|sleep 7391"]))?;
+        let found = String::from_utf8_lossy(&found.stdout).into_owned();
+        let own = format!("swarmer-lab-{}-", std::process::id());
+        let left: Vec<&str> = found
+            .lines()
+            .filter(|line| line.contains(&own) || line.contains("sleep 7391"))
+            .collect();
+        ensure!(left.is_empty(), "{left:?}");
+        Ok(())
+    })
+}
+
 #[test]
 fn four_engines_form_a_swarm_and_leave_nothing() -> Result<()> {
     if !needs::met(
@@ -126,17 +141,7 @@ fn four_engines_form_a_swarm_and_leave_nothing() -> Result<()> {
     drop(engines);
     drop(machines);
     drop(lab);
-    wait::for_fact("nothing of the lab runs", Duration::from_secs(10), || {
-        let found = process::output(Command::new("pgrep").args(["-af", "dockerd|sleep 7391"]))?;
-        let found = String::from_utf8_lossy(&found.stdout).into_owned();
-        let own = format!("swarmer-lab-{}-", std::process::id());
-        let left: Vec<&str> = found
-            .lines()
-            .filter(|line| line.contains(&own) || line.contains("sleep 7391"))
-            .collect();
-        ensure!(left.is_empty(), "{left:?}");
-        Ok(())
-    })?;
+    nothing_runs()?;
     ensure!(!folder.exists(), "{} is still there", folder.display());
     Ok(())
 }

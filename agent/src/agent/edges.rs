@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::AgentError;
 use super::member::Joined;
@@ -18,7 +19,7 @@ use crate::decide::swarm::JoinOffer;
 use crate::docker::{Advertise, LocalEngine, trust};
 use crate::loops::registry::{self as registry_loop, RegistryLoop, Tenure};
 use crate::loops::registry_front::{RouteLoop, StoreGate};
-use crate::loops::swarm::{self, FromState, JoinInfo, JoinInfoError, SwarmLoop};
+use crate::loops::swarm::{self, FromState, JoinInfo, JoinInfoError, SwarmLoop, SwarmStatus};
 use crate::model::Role;
 use crate::pki::{CertStore, PeerIdentity, Validity, tls};
 use crate::registry::{Admission, Credential, Front, Settings, Storage};
@@ -75,9 +76,8 @@ fn settings(config: &Config, me: &Me, run_dir: &Path) -> Result<Option<Settings>
         return Ok(None);
     }
     let storage = Storage::from_config(&config.registry.storage, super::run::resolve)?;
-    let program = std::env::current_exe()
-        .map(OsString::from)
-        .unwrap_or_else(|_| "swarmer".into());
+    // Not by its name: the file may be replaced by a newer one while we run.
+    let program = OsString::from("/proc/self/exe");
     Ok(Some(Settings {
         command: config.registry.command.clone(),
         storage,
@@ -115,11 +115,15 @@ fn authorizer(joined: &Joined) -> crate::loops::registry_front::Authorizer {
 }
 
 /// Starts the Swarm's loop.
-pub(super) fn swarm(joined: &Joined, report: &Arc<Report>, tasks: &Tasks) {
+pub(super) fn swarm(
+    joined: &Joined,
+    report: &Arc<Report>,
+    tasks: &Tasks,
+) -> Option<watch::Receiver<SwarmStatus>> {
     let docker = &joined.config.docker;
     if !docker.enabled || docker.swarm == SwarmMode::Off {
         report.set("swarm", "off");
-        return;
+        return None;
     }
     let me = &joined.me;
     let store = Arc::clone(&joined.store);
@@ -127,7 +131,7 @@ pub(super) fn swarm(joined: &Joined, report: &Arc<Report>, tasks: &Tasks) {
         Role::Server => Arc::new(FromState { store, me: me.id }),
         _ => Arc::new(FromServer { store }),
     };
-    let (looper, _) = SwarmLoop::new(swarm::Parts {
+    let (looper, status) = SwarmLoop::new(swarm::Parts {
         me: me.id,
         role: me.role,
         advertise: Advertise {
@@ -141,6 +145,7 @@ pub(super) fn swarm(joined: &Joined, report: &Arc<Report>, tasks: &Tasks) {
         report: Arc::clone(report),
     });
     tasks.critical("swarm", looper.run(tasks.shutdown()));
+    Some(status)
 }
 
 /// A worker asks a server.

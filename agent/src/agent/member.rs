@@ -3,48 +3,29 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
+use super::links::Links;
 use super::operations::Acts;
-use super::{AgentError, edges};
-use crate::cluster::authority::Authority;
-use crate::cluster::door::{Door, Services};
-use crate::cluster::follow::Follower;
-use crate::cluster::lease_client::LeaseClient;
-use crate::cluster::leases::LeaseKeeper;
+use super::{AgentError, edges, leaving};
+use crate::cluster::door::Door;
 use crate::cluster::me::Me;
-use crate::cluster::messages::ServerList;
-use crate::cluster::network::Network;
-use crate::cluster::papers::{self, Papers, ServerPapers};
-use crate::cluster::path::Path;
-use crate::cluster::peers::Peers;
-use crate::cluster::raft_door::RaftDoor;
-use crate::cluster::renewal::Renewal;
+use crate::cluster::papers::Papers;
 use crate::config::Config;
 use crate::discover::Sources;
 use crate::disk::DataDir;
-use crate::http::{self, Api, Caller};
+use crate::http::{self, Api};
 use crate::loops;
-use crate::loops::leader::LeaderHands;
-use crate::loops::registry::Tenure;
-use crate::model::{LeaseEvent, Member, MemberStatus, Op, Role, Topic};
+use crate::model::Role;
 use crate::pki::{ALPN_JOIN, ALPN_RPC, CertStore, PeerIdentity, PkiError, Token, tls};
 use crate::rpc::PickConfig;
-use crate::store::memory::LeaderMemory;
-use crate::store::raft::Raft;
-use crate::store::raft_types::Peer;
 use crate::store::report::Report;
-use crate::store::{Leader, LocalServices, Store};
-use crate::task::{self, Tasks};
+use crate::store::{LocalServices, Store};
+use crate::task::Tasks;
 
-/// How often the proposer of a new cluster stands before it leaves it to raft's timers.
-const FIRST_TRIES: u32 = 8;
-const FIRST_PAUSE: Duration = Duration::from_millis(30);
-/// A leaving server waits so long for its vote to be taken from it.
-const LEAVE: Duration = Duration::from_secs(20);
+/// Everything that runs gets this long to finish.
+const DRAIN: Duration = Duration::from_secs(8);
 
 /// What the node has become.
 pub(super) struct Joined {
@@ -98,98 +79,20 @@ pub(super) fn pick_config(me: &Me, certificates: &Arc<CertStore>) -> Result<Pick
 pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(), AgentError> {
     let shutdown = tasks.shutdown().clone();
     let me = Arc::clone(&joined.me);
-    let papers = joined.papers.clone();
+    let papers = &joined.papers;
     let certificates = Arc::clone(&doors.certificates);
     certificates.trust(&papers.ca)?;
     certificates.replace(&papers.certificate, &me.key)?;
 
-    let client = tls::rpc_client_config(Arc::clone(&certificates))?;
-    let peers = Peers::new(papers.cluster, Arc::new(move || Arc::clone(&client)));
-    let memory = Arc::new(LeaderMemory::default());
-    let raft = match &papers.server {
-        Some(server) => Some(start_raft(&joined, server, &peers).await?),
-        None => None,
-    };
-    let path = Path::new(
-        (me.id, me.boot),
-        Arc::clone(&joined.store),
-        Arc::clone(&peers),
-        raft.clone(),
-        Arc::clone(&memory),
-    );
-    path.set_servers(ServerList {
-        leader: None,
-        servers: papers.servers.clone(),
-    });
-    joined.store.connect(Arc::clone(&path) as Arc<dyn Leader>);
-
-    let keeper = raft.as_ref().map(|raft| {
-        Arc::new(LeaseKeeper {
-            me: me.id,
-            store: Arc::clone(&joined.store),
-            raft: raft.clone(),
-            memory: Arc::clone(&memory),
-            path: Arc::clone(&path),
-            lease: me.timing.lease,
-        })
-    });
-    if let (Some(raft), Some(server), Some(keeper)) = (&raft, &papers.server, &keeper) {
-        let authority = Authority::new(
-            Arc::clone(&me),
-            papers.cluster,
-            server.clone(),
-            Arc::clone(&joined.store),
-            raft.clone(),
-        );
-        serve_members(
-            &joined,
-            &doors.door,
-            raft,
-            keeper,
-            &path,
-            &memory,
-            authority,
-        );
-        lead(&joined, raft, &memory, server, tasks);
-    } else {
-        let follower = Follower {
-            store: Arc::clone(&joined.store),
-            path: Arc::clone(&path),
-            peers: Arc::clone(&peers),
-        };
-        tasks.critical("follow", follower.run(shutdown.clone()));
-    }
-
+    let links = Links::make(&joined, &certificates).await?;
+    links.serve(&joined, &doors.door, tasks);
     let report = Arc::new(Report::default());
-    let held = watch::Sender::new(None);
-    let lease = LeaseClient {
-        me: me.id,
-        boot: me.boot,
-        lease: me.timing.lease,
-        path: Arc::clone(&path),
-        peers: Arc::clone(&peers),
-        keeper,
-        report: Arc::clone(&report),
-        held: held.clone(),
-    };
-    tasks.critical("lease", lease.run(shutdown.clone()));
-    let tenure = Tenure::new(held.subscribe());
+    let tenure = links.keep_lease(&joined, &report, tasks);
+    links.keep_certificate(&joined, &certificates, &report, tasks);
     if let Some(listener) = doors.registry {
         edges::registry(&joined, listener, &certificates, tenure, &report, tasks)?;
     }
-    edges::swarm(&joined, &report, tasks);
-    let renewal = Renewal {
-        me: Arc::clone(&me),
-        disk: joined.disk.clone(),
-        papers: papers.clone(),
-        certificates: Arc::clone(&certificates),
-        path: Arc::clone(&path),
-        peers: Arc::clone(&peers),
-        token: Some(joined.token.clone()),
-        sources: joined.sources.clone(),
-        in_use: edges::on_certificate(&joined, &report),
-    };
-    tasks.critical("certificate", renewal.run(shutdown.clone()));
+    let swarm = edges::swarm(&joined, &report, tasks);
     serve_https(&joined, doors.https, &certificates, tasks)?;
     let services = loops::services::run(
         Arc::clone(&joined.store),
@@ -206,117 +109,20 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
     let result = tokio::select! {
         () = shutdown.begun() => Ok(()),
         failure = tasks.first_failure() => Err(failure.into()),
-        () = joined.acts.told_to_leave() => leave(&joined, raft.as_ref()).await,
+        () = joined.acts.told_to_leave() => leaving::leave(&joined, links.raft.as_ref(), swarm).await,
     };
+    if let Some(raft) = &links.raft {
+        leaving::hand_over(raft).await;
+    }
     shutdown.begin();
-    if let Some(raft) = raft {
+    // Farewells (of the lease, of the registry's duty) still need raft.
+    for late in tasks.drain(DRAIN).await {
+        tracing::warn!(task = late, "did not stop in time");
+    }
+    if let Some(raft) = links.raft {
         raft.stop().await;
     }
     result
-}
-
-async fn start_raft(
-    joined: &Joined,
-    server: &ServerPapers,
-    peers: &Arc<Peers>,
-) -> Result<Raft, AgentError> {
-    let me = joined.me.id;
-    let network = Network {
-        cluster: joined.papers.cluster,
-        me,
-        peers: Arc::clone(peers),
-    };
-    let folder = joined.disk.folder(&papers::raft_folder(me))?;
-    let raft = Raft::start(me, &folder, Arc::clone(&joined.store), network).await?;
-    if let Some(genesis) = &server.genesis {
-        let peer = |member: &Member| Peer {
-            rpc: member.rpc(),
-            name: member.name.to_string(),
-        };
-        let founders = genesis
-            .founders
-            .iter()
-            .map(|member| (member.id, peer(member)));
-        raft.initialize(founders.collect()).await?;
-        // The proposer has handed out the papers just now: it need not wait for its timer.
-        if genesis.founders.iter().map(|member| member.id).min() == Some(me) {
-            let _ = task::spawn("first election", stand_until_led(raft.clone()));
-        }
-    }
-    Ok(raft)
-}
-
-/// The others start within milliseconds of each other; until they do, nobody can be elected.
-async fn stand_until_led(raft: Raft) {
-    for _ in 0..FIRST_TRIES {
-        if raft.view().leader.is_some() {
-            return;
-        }
-        raft.stand().await;
-        tokio::time::sleep(FIRST_PAUSE).await;
-    }
-}
-
-fn serve_members(
-    joined: &Joined,
-    door: &Door,
-    raft: &Raft,
-    keeper: &Arc<LeaseKeeper>,
-    path: &Arc<Path>,
-    memory: &Arc<LeaderMemory>,
-    authority: Authority,
-) {
-    joined.acts.empower(authority.clone());
-    let (api, store) = (Arc::clone(&joined.api), Arc::clone(&joined.store));
-    let cluster = joined.papers.cluster;
-    let services = Services {
-        cluster,
-        store: Arc::clone(&joined.store),
-        raft: RaftDoor {
-            cluster,
-            raft: raft.clone(),
-            memory: Arc::clone(memory),
-        },
-        leases: Arc::clone(keeper),
-        path: Arc::clone(path),
-        authority: authority.clone(),
-        http: Arc::new(move |call, node| {
-            let api = Arc::clone(&api);
-            async move { api.serve_call(call, Caller::rpc(Role::Worker, node)).await }.boxed()
-        }),
-        swarm: Arc::new(move |node| loops::swarm::offer_to(&store.state(), node).ok().flatten()),
-    };
-    door.set_services(Arc::new(services));
-    door.set_host(Arc::new(authority));
-}
-
-/// The leader's loops run on every server, and act on the one that leads.
-fn lead(
-    joined: &Joined,
-    raft: &Raft,
-    memory: &Arc<LeaderMemory>,
-    server: &ServerPapers,
-    tasks: &Tasks,
-) {
-    let shutdown = tasks.shutdown();
-    let hands = LeaderHands {
-        store: Arc::clone(&joined.store),
-        raft: raft.clone(),
-        memory: Arc::clone(memory),
-    };
-    let genesis = server.genesis.clone();
-    tasks.critical(
-        "leases",
-        loops::lease::run(hands.clone(), joined.me.timing, shutdown.clone()),
-    );
-    tasks.critical(
-        "sessions",
-        loops::session::run(hands.clone(), shutdown.clone()),
-    );
-    tasks.critical(
-        "autopilot",
-        loops::autopilot::run(hands, genesis, shutdown.clone()),
-    );
 }
 
 fn serve_https(
@@ -350,51 +156,5 @@ fn serve_https(
         tasks.shutdown().clone(),
     );
     tasks.critical("https", serve);
-    Ok(())
-}
-
-/// Leaves for good: out of DNS, out of raft, out of the members; then the folder is a new node's.
-async fn leave(joined: &Joined, raft: Option<&Raft>) -> Result<(), AgentError> {
-    let me = joined.me.id;
-    tracing::info!("leaving the cluster");
-    let leaving = Op::Lease {
-        node: me,
-        boot: joined.me.boot,
-        event: LeaseEvent::Leaving,
-    };
-    let members = joined.store.watch(vec![Topic::Members]);
-    if let Err(error) = joined.store.write(leaving).await {
-        tracing::warn!(%error, "could not tell the cluster; leaving all the same");
-    }
-    if let Some(raft) = raft {
-        let out = async {
-            let mut view = raft.watch();
-            loop {
-                let now = raft.view();
-                if !now.voters.contains(&me) && !now.learners.contains(&me) {
-                    return;
-                }
-                if now.voters.len() == 1 {
-                    return;
-                }
-                tokio::select! {
-                    () = raft.changed(&mut view) => {}
-                    () = members.changed() => {}
-                    () = tokio::time::sleep(Duration::from_millis(200)) => {}
-                }
-            }
-        };
-        if tokio::time::timeout(LEAVE, out).await.is_err() {
-            tracing::warn!("still a voter: the others can't do without it now");
-        }
-    }
-    let others = joined.store.state().members().any(|member| {
-        member.id != me && member.role == Role::Server && member.status == MemberStatus::Alive
-    });
-    if others && let Err(error) = joined.store.write(Op::MemberRemove(me)).await {
-        tracing::warn!(%error, "could not be taken out of the members; the reaper will");
-    }
-    papers::forget(&joined.disk)?;
-    tracing::info!("left the cluster; this folder is a new node's from now on");
     Ok(())
 }

@@ -7,6 +7,8 @@
 mod address;
 pub(crate) mod edges;
 mod error;
+mod leaving;
+mod links;
 pub mod logging;
 mod member;
 mod operations;

@@ -41,6 +41,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         .warnings
         .iter()
         .for_each(|warning| tracing::warn!("{warning}"));
+    raise_file_limit();
     let token = token(&config)?;
     let address = address::wait_for(&config.admin_network).await?;
     let disk = DataDir::open(config.data_dir.clone())?;
@@ -54,33 +55,13 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let bound = bind(&config, &me).await?;
     let shutdown = Shutdown::new();
     let tasks = Tasks::new(shutdown.clone());
-    let store = Store::new(me.role == Role::Server);
-    let dns_stats = Arc::new(DnsStats::default());
-    let dns = Dns::bind(
-        dns_config(&config, &me, &disk)?,
-        Arc::clone(&store),
-        Arc::clone(&dns_stats),
-    )?;
-    tasks.critical("dns", dns.serve(shutdown.clone()));
     stop_on_signals(&tasks)?;
-    let local = LocalServices::open(node_row(&me), Some(disk.clone()))?;
-    let acts = Acts::new(Arc::clone(&store));
-    let api = api(&me, &store, &local, &acts, dns_stats);
-    for listener in bound.http {
-        tasks.critical(
-            "http",
-            http::serve_plain(listener, Arc::clone(&api), shutdown.clone()),
-        );
-    }
-    let socket = disk.path(SOCKET);
-    let socket = http::bind_unix(&socket).map_err(|source| AgentError::Socket {
-        path: socket.display().to_string(),
-        source,
-    })?;
-    tasks.critical(
-        "socket",
-        http::serve_unix(socket, Arc::clone(&api), shutdown.clone()),
-    );
+    let Local {
+        store,
+        services,
+        acts,
+        api,
+    } = serve_host(&config, &me, &disk, bound.http, &tasks)?;
 
     // Who we are to others, from the first connection on.
     let door = Arc::new(Door::default());
@@ -116,7 +97,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
                 sources,
                 papers,
                 store,
-                local,
+                local: services,
                 acts,
                 api,
             };
@@ -131,6 +112,56 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     }
     tracing::info!("stopped");
     result
+}
+
+/// What serves this host, member or not.
+struct Local {
+    store: Arc<Store>,
+    services: Arc<LocalServices>,
+    acts: Arc<Acts>,
+    api: Arc<Api>,
+}
+
+/// DNS, plain HTTP and root's socket: they answer before there is a cluster, and while it is gone.
+fn serve_host(
+    config: &Config,
+    me: &Me,
+    disk: &DataDir,
+    plain: Vec<TcpListener>,
+    tasks: &Tasks,
+) -> Result<Local, AgentError> {
+    let shutdown = tasks.shutdown();
+    let store = Store::new(me.role == Role::Server);
+    let stats = Arc::new(DnsStats::default());
+    let dns = Dns::bind(
+        dns_config(config, me, disk)?,
+        Arc::clone(&store),
+        Arc::clone(&stats),
+    )?;
+    tasks.critical("dns", dns.serve(shutdown.clone()));
+    let services = LocalServices::open(node_row(me), Some(disk.clone()))?;
+    let acts = Acts::new(Arc::clone(&store));
+    let api = api(me, &store, &services, &acts, stats);
+    for listener in plain {
+        let serve = http::serve_plain(listener, Arc::clone(&api), shutdown.clone());
+        tasks.critical("http", serve);
+    }
+    let path = disk.path(SOCKET);
+    let failed = |source| AgentError::Socket {
+        path: path.display().to_string(),
+        source,
+    };
+    let socket = http::bind_unix(&path).map_err(failed)?;
+    tasks.critical(
+        "socket",
+        http::serve_unix(socket, Arc::clone(&api), shutdown.clone()),
+    );
+    Ok(Local {
+        store,
+        services,
+        acts,
+        api,
+    })
 }
 
 /// Already a member, or made one: by founding, joining, or signing its own expired certificate.
@@ -246,6 +277,17 @@ fn token(config: &Config) -> Result<Token, AgentError> {
     Ok(token)
 }
 
+/// Blocking queries and upstream look-ups take a descriptor each; the soft limit is for programs
+/// that still use select(2).
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
 /// A secret from where the config says that it is.
 pub(super) fn resolve(source: &SecretSource) -> Result<Secret, SecretError> {
     source.resolve(
@@ -267,7 +309,7 @@ fn me(config: &Config, disk: &DataDir, address: IpAddr) -> Result<Me, AgentError
         Some(name) => name.clone(),
         None => host_name()?,
     };
-    let timing = config.timing.clone();
+    let timing = config.timing;
     Ok(Me {
         id: disk.node_id(),
         boot: BootId(random::word()),

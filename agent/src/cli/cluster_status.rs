@@ -90,6 +90,11 @@ impl ClusterStatus {
         servers.filter_map(address).collect()
     }
 
+    /// Whether a leader told its part.
+    pub(super) fn is_led(&self) -> bool {
+        self.leader.is_some() && self.problem.is_none()
+    }
+
     /// What keeps the cluster from being whole; `None`: nothing.
     pub(super) fn trouble(&self) -> Option<String> {
         if self.cluster.is_none() {

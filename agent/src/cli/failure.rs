@@ -141,7 +141,7 @@ impl Failure {
     }
 }
 
-const OPERATORS_ONLY: &str = "operators only: run it as root on a node (its socket: --socket PATH), or `swarmer login ADDRESS` and then --cluster STACK:DC";
+const OPERATORS_ONLY: &str = "who may: root on a node, through its socket (--socket PATH), or an operator: `swarmer login ADDRESS`, and then --cluster STACK:DC";
 
 fn next_of(error: &ClientError) -> Option<&'static str> {
     match error {

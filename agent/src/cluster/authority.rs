@@ -347,6 +347,7 @@ impl Host for Authority {
             expect: self.me.expect,
             standing: Standing::Member(self.cluster),
             renounced: std::collections::BTreeSet::new(),
+            former: std::collections::BTreeSet::new(),
             known: std::collections::BTreeSet::new(),
             member: self.me.member(),
             csr: Vec::new(),

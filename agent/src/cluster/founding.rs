@@ -5,11 +5,14 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use super::authority::sign_with;
 use super::join_messages::Founding;
 use super::me::Me;
-use crate::decide::bootstrap::{Announcement, Bid};
-use crate::model::{CaRow, ClusterId, ClusterTime, Genesis, NodeId, Role, TokenId, TokenRow};
-use crate::pki::{Ca, Csr, DataKey, Lifetime, PkiError, ProofKey, Subject, Token, random, seal};
+use crate::decide::bootstrap::{Announcement, Bid, Standing};
+use crate::model::{
+    CaRow, ClusterId, ClusterTime, Genesis, Member, NodeId, Role, TokenId, TokenRow,
+};
+use crate::pki::{Ca, Csr, DataKey, PkiError, ProofKey, Token, open, random, seal};
 
 /// Contexts of sealed blobs: one never opens as another.
 pub const CA_KEY: &str = "ca key";
@@ -31,17 +34,9 @@ pub enum FoundingError {
         "this server's token is a {0} token; founding a cluster takes a server token: run `swarmer token new`"
     )]
     NotAServerToken(Role),
-    /// Papers for a node that is no founder.
-    #[error("node {0} is not a founder")]
-    NotAFounder(NodeId),
-}
-
-/// Everything that is made once.
-pub struct Founded {
-    genesis: Genesis,
-    data_key: DataKey,
-    ca: Ca,
-    requests: BTreeMap<NodeId, Csr>,
+    /// A founder whose announcement can't be used.
+    #[error("node {0} announces itself with a certificate request that can't be used")]
+    BadFounder(NodeId),
 }
 
 /// A new bid, led by this node.
@@ -74,14 +69,20 @@ pub fn own_proof_key(own: &Token, asked: TokenId, role: Role) -> Result<ProofKey
     }
 }
 
-/// Makes what the cluster begins with.
+/// Makes what the cluster begins with, and this founder's papers.
 pub fn found(
     me: &Me,
     token: &Token,
     cluster: ClusterId,
-    founders: BTreeMap<NodeId, Announcement>,
+    founders: &BTreeMap<NodeId, Announcement>,
     now: SystemTime,
-) -> Result<Founded, FoundingError> {
+) -> Result<Founding, FoundingError> {
+    for (node, said) in founders {
+        let fits = Csr::from_der(&said.csr).is_ok_and(|csr| csr.fingerprint() == said.member.key);
+        if !fits || said.member.id != *node {
+            return Err(FoundingError::BadFounder(*node));
+        }
+    }
     let join_key = token
         .join_key()
         .ok_or(FoundingError::NotAServerToken(token.role()))?;
@@ -113,15 +114,12 @@ pub fn found(
         tokens,
         hidden: BTreeMap::from([(REGISTRY_SECRET.to_owned(), Bytes::from(secret))]),
     };
-    let mut requests = BTreeMap::new();
-    for (node, said) in founders {
-        requests.insert(node, Csr::from_der(&said.csr)?);
-    }
-    Ok(Founded {
+    let csr = Csr::new(&me.key, me.name.as_str())?;
+    let certificate = sign_with(&ca, me, cluster, &csr, &me.member(), now)?;
+    Ok(Founding {
         genesis,
-        data_key,
-        ca,
-        requests,
+        data_key: *data_key.expose(),
+        certificate,
     })
 }
 
@@ -152,38 +150,40 @@ pub fn token_row(
     })
 }
 
-impl Founded {
-    /// The papers of one founder.
-    pub fn papers_of(
-        &self,
-        node: NodeId,
-        me: &Me,
-        now: SystemTime,
-    ) -> Result<Founding, FoundingError> {
+impl Founding {
+    /// The papers of the founder that announces itself, if it waits for them.
+    pub fn papers_for(&self, theirs: &Announcement, me: &Me, now: SystemTime) -> Option<Self> {
+        let cluster = self.genesis.cluster;
+        let waits = matches!(&theirs.standing, Standing::Promised(bid) if bid.cluster == cluster)
+            && !theirs.renounced.contains(&cluster);
         let member = self
             .genesis
             .founders
             .iter()
-            .find(|member| member.id == node);
-        let (Some(member), Some(request)) = (member, self.requests.get(&node)) else {
-            return Err(FoundingError::NotAFounder(node));
-        };
-        let subject = Subject {
-            cluster: self.genesis.cluster,
-            node,
-            role: Role::Server,
-            name: member.name.clone(),
-            stack: me.stack.clone(),
-            dc: me.dc.clone(),
-            address: Some(member.address),
-        };
-        let certificate = self
-            .ca
-            .sign(request, &subject, now, Lifetime(me.certificate))?;
-        Ok(Founding {
+            .find(|member| member.id == theirs.node)?;
+        if !waits || member.key != theirs.member.key {
+            return None;
+        }
+        let csr = Csr::from_der(&theirs.csr).ok()?;
+        let fits = csr.fingerprint() == member.key;
+        let certificate = fits.then(|| self.sign(&csr, member, me, now))?.ok()?;
+        Some(Self {
             genesis: self.genesis.clone(),
-            data_key: *self.data_key.expose(),
+            data_key: self.data_key,
             certificate,
         })
+    }
+
+    fn sign(
+        &self,
+        csr: &Csr,
+        member: &Member,
+        me: &Me,
+        now: SystemTime,
+    ) -> Result<String, PkiError> {
+        let row = &self.genesis.ca;
+        let key = open(&DataKey::from_bytes(self.data_key), CA_KEY, &row.sealed_key)?;
+        let ca = Ca::from_parts(&row.cert_pem, &key)?;
+        sign_with(&ca, me, self.genesis.cluster, csr, member, now)
     }
 }

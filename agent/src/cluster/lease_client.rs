@@ -139,12 +139,7 @@ impl LeaseClient {
         } else {
             leader
         };
-        let address = keeper
-            .store
-            .state()
-            .member(target)
-            .map(|member| member.rpc());
-        let address = address.or_else(|| keeper.raft.peer_address(target));
+        let address = self.address_of(keeper, target);
         address.map_or(Via::Nobody, |address| Via::Server(target, address))
     }
 
@@ -177,15 +172,7 @@ impl LeaseClient {
             }
             tokio::select! {
                 () = shutdown.begun() => {
-                    // A leader that stops hands over; its own lease is the next one's to hold.
-                    let mut view = keeper.raft.watch();
-                    let deposed = async {
-                        while keeper.raft.is_leader() {
-                            keeper.raft.changed(&mut view).await;
-                        }
-                    };
-                    let _ = tokio::time::timeout(self.lease / 2, deposed).await;
-                    keeper.tell(LeaseNews::Restarting { node }).await;
+                    self.tell_heir(keeper, number + 1).await;
                     return Over::Stop;
                 }
                 () = tokio::time::sleep(self.lease / RENEWALS) => {}
@@ -210,6 +197,9 @@ impl LeaseClient {
             }
         };
         let mut sent = 0;
+        // Servers hold their stream at the leader, or where they got through to it. To leave a
+        // stream that works would look like a node that went away.
+        let leader = self.leader();
         loop {
             let begun = clock::now();
             let (report, version) = self.report.since(sent);
@@ -233,22 +223,41 @@ impl LeaseClient {
                     return Over::Another;
                 }
             }
-            if self.leader_moved(server.0) {
+            if self.leader().is_some_and(|now| Some(now) != leader) {
                 return Over::Moved(Box::new(stream));
             }
             tokio::select! {
                 () = shutdown.begun() => {
-                    let restarting = postcard::to_stdvec(&LeaseItem::Restarting).unwrap_or_default();
-                    let told = async {
-                        stream.sink.send(restarting).await.ok()?;
-                        stream.source.next().await.ok()
-                    };
-                    let _ = tokio::time::timeout(self.lease, told).await;
+                    let _ = tokio::time::timeout(self.lease, say_restarting(&mut stream)).await;
                     return Over::Stop;
                 }
                 () = tokio::time::sleep(self.lease / RENEWALS) => {}
             }
         }
+    }
+
+    /// A leader that stops hands over, and hears no more who leads then: its own lease is the next
+    /// one's to hold, whom any other server tells.
+    async fn tell_heir(&self, keeper: &LeaseKeeper, number: u64) {
+        let voters = keeper.raft.view().voters;
+        for other in voters.into_iter().filter(|id| *id != self.me) {
+            let Some(address) = self.address_of(keeper, other) else {
+                continue;
+            };
+            let told = async {
+                let open = Open::Lease(self.boot, number);
+                let mut stream = self.peers.stream_at(other, address, &open).await.ok()?;
+                say_restarting(&mut stream).await
+            };
+            if let Ok(Some(LeaseWord::Renewed)) = tokio::time::timeout(self.lease / 2, told).await {
+                return;
+            }
+        }
+    }
+
+    fn address_of(&self, keeper: &LeaseKeeper, node: NodeId) -> Option<SocketAddr> {
+        let member = keeper.store.state().member(node).map(|member| member.rpc());
+        member.or_else(|| keeper.raft.peer_address(node))
     }
 
     /// Servers: returns when another leads than now.
@@ -267,12 +276,9 @@ impl LeaseClient {
         }
     }
 
-    /// Servers hold their stream at the leader.
-    fn leader_moved(&self, at: NodeId) -> bool {
-        self.keeper
-            .as_ref()
-            .and_then(|keeper| keeper.raft.view().leader)
-            .is_some_and(|leader| leader != at)
+    /// Servers: who leads.
+    fn leader(&self) -> Option<NodeId> {
+        self.keeper.as_ref()?.raft.view().leader
     }
 }
 
@@ -287,6 +293,13 @@ async fn renew(
     report: Option<BTreeMap<String, String>>,
 ) -> Option<LeaseWord> {
     let item = postcard::to_stdvec(&LeaseItem::Renew(report)).ok()?;
+    stream.sink.send(item).await.ok()?;
+    let word = stream.source.next().await.ok()?;
+    postcard::from_bytes(&word).ok()
+}
+
+async fn say_restarting(stream: &mut FrameStream) -> Option<LeaseWord> {
+    let item = postcard::to_stdvec(&LeaseItem::Restarting).ok()?;
     stream.sink.send(item).await.ok()?;
     let word = stream.source.next().await.ok()?;
     postcard::from_bytes(&word).ok()

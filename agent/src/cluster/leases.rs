@@ -45,12 +45,18 @@ pub struct Renewer {
 }
 
 impl LeaseKeeper {
-    /// Serves one node's stream until it ends. However it ends, the leader hears of it.
+    /// Serves one node's stream until it ends. If the node's end of it ended, the leader hears of it;
+    /// that this server sent the node away says nothing about the node.
     pub async fn serve(&self, who: Renewer, mut stream: FrameStream) {
         let served = self.renewals(who, &mut stream).await;
         let Renewer { node, boot, number } = who;
-        tracing::debug!(%node, number, ended = ?served.err().map(|e| e.to_string()), "a lease stream ended");
-        self.tell(LeaseNews::Closed { node, boot, number }).await;
+        match served {
+            Ok(()) => tracing::debug!(%node, number, "sent a lease stream away"),
+            Err(error) => {
+                tracing::debug!(%node, number, %error, "a lease stream ended");
+                self.tell(LeaseNews::Closed { node, boot, number }).await;
+            }
+        }
     }
 
     async fn renewals(&self, who: Renewer, stream: &mut FrameStream) -> Result<(), RpcError> {

@@ -34,6 +34,10 @@ const SNAPSHOT_PART: usize = 1024 * 1024;
 const PART_DEADLINE: Duration = Duration::from_secs(10);
 const INSTALL_DEADLINE: Duration = Duration::from_secs(120);
 
+/// Between two tries to make a line.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_LAST: Duration = Duration::from_millis(320);
+
 /// Makes a [`Link`] to each other server.
 #[derive(Clone)]
 pub struct Network {
@@ -59,6 +63,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
             rpc: node.rpc,
             peers: Arc::clone(&self.peers),
             line: None,
+            pause: Duration::ZERO,
             dialing: None,
         }
     }
@@ -70,6 +75,9 @@ pub struct Link {
     rpc: SocketAddr,
     peers: Arc<Peers>,
     line: Option<Line>,
+    /// Before the next line is made. Openraft's own back-off counts only once there is one; without
+    /// this, every write would try a dead server again.
+    pause: Duration,
     /// A line that is being made. Whoever asked for it may give up before it is there: a heartbeat
     /// has less time than a handshake may take on a busy machine.
     dialing: Option<oneshot::Receiver<Result<FrameStream, PeersError>>>,
@@ -110,7 +118,9 @@ impl Link {
         let dialing = self.dialing.get_or_insert_with(|| {
             let (done, made) = oneshot::channel();
             let (peers, envelope, rpc) = (Arc::clone(&self.peers), self.envelope, self.rpc);
+            let pause = self.pause;
             let _ = task::spawn("raft line", async move {
+                tokio::time::sleep(pause).await;
                 let open = Open::Append(envelope);
                 let _ = done.send(peers.stream_at(envelope.to, rpc, &open).await);
             });
@@ -118,7 +128,12 @@ impl Link {
         });
         let made = dialing.await;
         self.dialing = None;
-        let stream = made.map_err(broken)?.map_err(|error| unreachable(&error))?;
+        let made = made.map_err(broken)?;
+        self.pause = match &made {
+            Ok(_) => Duration::ZERO,
+            Err(_) => (self.pause * 2).clamp(PAUSE_FIRST, PAUSE_LAST),
+        };
+        let stream = made.map_err(|error| unreachable(&error))?;
         self.line = Some(Line::new(stream));
         Ok(())
     }

@@ -1,28 +1,28 @@
 //! A blank server's life, until it is a member: it announces itself, promises, founds or joins.
 //! What it decides is in `decide::bootstrap`; here it is carried out, durably.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::join_all;
 use tokio::sync::Notify;
 
 use super::founding::{self, FoundingError};
 use super::join_client::{JoinChannel, JoinError};
-use super::join_door::{Host, Joiner};
-use super::join_messages::{Founding, JoinReply};
+use super::join_messages::Founding;
 use super::me::Me;
-use super::papers::{self, Papers, Record, ServerPapers};
-use crate::decide::bootstrap::{Announcement, Bid, Sight, Standing, Step, View, may_promise, plan};
+use super::papers::{self, Papers, Record};
+use crate::decide::bootstrap::{Announcement, Bid, Sight, Standing, Step, View, plan};
 use crate::discover::Sources;
 use crate::disk::{DataDir, DiskError};
-use crate::model::{ClusterId, Member, NodeId, Role, TokenId};
-use crate::pki::{Csr, JoinKey, ProofKey, Token};
+use crate::model::{ClusterId, NodeId};
+use crate::pki::{Csr, Token};
 use crate::task::{Backoff, Shutdown, clock};
 
+mod founder;
 mod host;
 
 /// Rounds come fast at first, since servers that start together should form at once.
@@ -63,13 +63,17 @@ pub struct Nursery {
 
 struct Inner {
     record: Record,
+    former: BTreeSet<NodeId>,
     known: BTreeSet<SocketAddr>,
     /// What came of the last round of asking.
     seen: BTreeMap<SocketAddr, Sight>,
     unresolved: usize,
     /// Others' announcements as they came in at the door, by their RPC address.
     callers: BTreeMap<NodeId, (Announcement, Instant)>,
-    papers: Option<Papers>,
+    /// A founder's papers: there while it stands as founded.
+    founding: Option<Founding>,
+    /// When the last round of asking ended.
+    asked: Instant,
     /// The last sign of life of the bid, or its beginning.
     alive: Instant,
 }
@@ -77,15 +81,25 @@ struct Inner {
 impl Nursery {
     /// Takes up where the disk says that this server was.
     pub fn open(me: Arc<Me>, disk: DataDir, token: Token) -> Result<Arc<Self>, NurseryError> {
-        let record = papers::load_record(&disk)?;
+        let mut record = papers::load_record(&disk)?;
+        let founding = match &record.standing {
+            Standing::Founded(_) => papers::load_founding(&disk)?,
+            _ => None,
+        };
+        // The papers are kept before the record says so: without them, it is as it was before.
+        if let (Standing::Founded(bid), None) = (&record.standing, &founding) {
+            record.standing = Standing::Promised(bid.clone());
+        }
         let csr = Csr::new(&me.key, me.name.as_str()).map_err(FoundingError::Pki)?;
         let inner = Inner {
             record,
+            former: papers::load_former(&disk)?,
             known: BTreeSet::new(),
             seen: BTreeMap::new(),
             unresolved: 0,
             callers: BTreeMap::new(),
-            papers: None,
+            founding,
+            asked: clock::now(),
             alive: clock::now(),
         };
         Ok(Arc::new(Self {
@@ -108,11 +122,32 @@ impl Nursery {
         let mut pace = Backoff::new(EAGER, CALM);
         let mut said = Said::default();
         loop {
-            if let Some(papers) = self.lock().papers.take() {
-                return Ok(papers);
+            // What came in at the door may be all that a founder waits for.
+            if self.with_view(plan) == Step::Begin {
+                return self.begin();
             }
-            let seen = self.ask_all(sources, &mut channels).await;
-            self.lock().seen.clone_from(&seen);
+            let mut news = false;
+            let begin = async {
+                loop {
+                    self.bell.notified().await;
+                    news = true;
+                    if self.with_view(plan) == Step::Begin {
+                        return;
+                    }
+                }
+            };
+            let seen = tokio::select! {
+                seen = self.ask_all(sources, &mut channels) => seen,
+                () = begin => continue,
+            };
+            if news {
+                self.bell.notify_one();
+            }
+            {
+                let mut inner = self.lock();
+                inner.seen.clone_from(&seen);
+                inner.asked = clock::now();
+            }
             let step = self.with_view(plan);
             match self.act(step, &seen, &mut channels, &mut said).await? {
                 Outcome::Member(papers) => return Ok(*papers),
@@ -137,6 +172,7 @@ impl Nursery {
             expect: self.me.expect,
             standing: inner.record.standing.clone(),
             renounced: inner.record.renounced.clone(),
+            former: inner.former.clone(),
             known: inner.known.clone(),
             member: self.me.member(),
             csr: self.csr.der().to_vec(),
@@ -188,8 +224,10 @@ impl Nursery {
             }
         };
         let (said, papers) = channel.announce(self.announcement(), None).await?;
-        if let Some(papers) = papers {
-            let _ = self.accept_papers(papers);
+        if let Some(papers) = papers
+            && let Err(why) = self.accept_papers(papers)
+        {
+            tracing::info!(%address, why, "papers that can't be taken");
         }
         self.note_life(&said);
         Ok((channel, said))
@@ -205,9 +243,19 @@ impl Nursery {
             .callers
             .values()
             .filter(|(_, at)| at.elapsed() < CALM * 3);
-        for (said, _) in fresh {
-            seen.entry(said.member.rpc())
-                .or_insert_with(|| Sight::Somebody(said.clone()));
+        for (said, at) in fresh {
+            match seen.entry(said.member.rpc()) {
+                Entry::Vacant(place) => {
+                    place.insert(Sight::Somebody(said.clone()));
+                }
+                Entry::Occupied(mut place) => {
+                    let older =
+                        matches!(place.get(), Sight::Somebody(old) if old.node == said.node);
+                    if older && *at > inner.asked {
+                        place.insert(Sight::Somebody(said.clone()));
+                    }
+                }
+            }
         }
         let (quiet, unresolved) = (inner.alive.elapsed(), inner.unresolved);
         drop(inner);
@@ -217,7 +265,19 @@ impl Nursery {
             seen: &seen,
             unresolved,
             quiet,
-            accepted: false,
+        })
+    }
+
+    /// Refuses a bootstrap for ever, unless its papers came meanwhile.
+    fn give_up(&self, cluster: ClusterId, dead: bool) -> Result<(), DiskError> {
+        self.change(|record| {
+            if record.has_papers(cluster) {
+                return;
+            }
+            record.renounced.insert(cluster);
+            if dead {
+                record.standing = Standing::Blank;
+            }
         })
     }
 
@@ -243,12 +303,13 @@ impl Nursery {
                 self.collect(&bid, channels).await;
             }
             Step::Ask(_) => {
-                if let Standing::Promised(bid) = self.lock().record.standing.clone() {
+                let standing = self.lock().record.standing.clone();
+                if let Standing::Promised(bid) = standing {
                     self.collect(&bid, channels).await;
                 }
             }
-            Step::Found => match self.found(seen, channels).await {
-                Ok(outcome) => return Ok(outcome),
+            Step::Found => match self.found(seen) {
+                Ok(()) => return self.hand_over(seen, channels).await,
                 Err(error @ NurseryError::Disk(_)) => return Err(error),
                 // What another announced can't be used: no reason for this one to end.
                 Err(error) => {
@@ -256,22 +317,22 @@ impl Nursery {
                     return Ok(Outcome::Waiting);
                 }
             },
+            Step::HandOver(lack) => {
+                let names: Vec<String> = lack.iter().map(ToString::to_string).collect();
+                said.say(&format!(
+                    "the founders {} have no papers yet",
+                    names.join(", ")
+                ));
+                return self.hand_over(seen, channels).await;
+            }
+            Step::Begin => return self.begin().map(|papers| Outcome::Member(Box::new(papers))),
             Step::Renounce(cluster) => {
                 tracing::warn!(%cluster, "giving a bootstrap up that made no progress");
-                self.change(|record| {
-                    if record.standing != Standing::Member(cluster) {
-                        record.renounced.insert(cluster);
-                    }
-                })?;
+                self.give_up(cluster, false)?;
             }
             Step::Release(cluster) => {
                 tracing::info!(%cluster, "a bootstrap has ended without a cluster");
-                self.change(|record| {
-                    if record.standing != Standing::Member(cluster) {
-                        record.renounced.insert(cluster);
-                        record.standing = Standing::Blank;
-                    }
-                })?;
+                self.give_up(cluster, true)?;
             }
             Step::Reborn(cluster) => return Err(NurseryError::Reborn(cluster)),
             Step::Join(cluster, address) => {
@@ -303,50 +364,6 @@ impl Nursery {
         self.bell.notify_one();
     }
 
-    /// All have promised: makes the cluster's papers, keeps its own, hands the others theirs.
-    async fn found(
-        &self,
-        seen: &BTreeMap<SocketAddr, Sight>,
-        channels: &BTreeMap<SocketAddr, JoinChannel>,
-    ) -> Result<Outcome, NurseryError> {
-        let Standing::Promised(bid) = self.lock().record.standing.clone() else {
-            return Ok(Outcome::Waiting);
-        };
-        let mine = self.announcement();
-        let mut founders = BTreeMap::from([(self.me.id, mine.clone())]);
-        let mut addresses = BTreeMap::new();
-        for (address, sight) in seen {
-            if let Sight::Somebody(said) = sight
-                && bid.members.contains(&said.node)
-            {
-                founders.insert(said.node, said.clone());
-                addresses.insert(said.node, *address);
-            }
-        }
-        if founders.len() < bid.members.len() {
-            return Ok(Outcome::Waiting);
-        }
-        let founded = founding::found(&self.me, &self.token, bid.cluster, founders, clock::wall())?;
-        let own = founded.papers_of(self.me.id, &self.me, clock::wall())?;
-        // Ours first: once anyone has papers, this server can hand out the rest at any time.
-        let papers = into_papers(self.me.id, own);
-        self.keep(&papers)?;
-        tracing::info!(cluster = %bid.cluster, "founded a cluster");
-        let announcement = self.announcement();
-        let handed = addresses.iter().filter_map(|(node, address)| {
-            let channel = channels.get(address)?;
-            let theirs = founded.papers_of(*node, &self.me, clock::wall()).ok()?;
-            let announcement = announcement.clone();
-            Some(async move {
-                if let Err(error) = channel.announce(announcement, Some(theirs)).await {
-                    tracing::info!(%node, %error, "could not hand over a founder's papers; it will ask");
-                }
-            })
-        });
-        join_all(handed).await;
-        Ok(Outcome::Member(Box::new(papers)))
-    }
-
     /// Promises this server to `bid`, unless it has promised or become something else. The check
     /// and the promise are one step: two proposers may ask at the same time.
     fn promise_to(&self, bid: &Bid) -> Result<(), String> {
@@ -366,6 +383,9 @@ impl Nursery {
                     present.cluster
                 ));
             }
+            Standing::Founded(present) => {
+                return Err(format!("this server founds {}", present.cluster));
+            }
             Standing::Member(cluster) => {
                 return Err(format!("this server is a member of {cluster}"));
             }
@@ -375,26 +395,6 @@ impl Nursery {
             record.standing = Standing::Promised(bid.clone())
         })
         .map_err(|error| error.to_string())
-    }
-
-    /// Takes a founder's papers, if this server is promised to that bootstrap and has not given
-    /// it up meanwhile.
-    fn accept_papers(&self, founding: Founding) -> Result<(), String> {
-        let cluster = founding.genesis.cluster;
-        let mut inner = self.lock();
-        match &inner.record.standing {
-            Standing::Promised(bid)
-                if bid.cluster == cluster && !inner.record.renounced.contains(&cluster) => {}
-            Standing::Member(member) if *member == cluster => return Ok(()),
-            _ => return Err(format!("this server has no promise to {cluster}")),
-        }
-        let papers = into_papers(self.me.id, founding);
-        self.keep_locked(&mut inner, &papers)
-            .map_err(|error| error.to_string())?;
-        inner.papers = Some(papers);
-        drop(inner);
-        self.bell.notify_one();
-        Ok(())
     }
 
     fn keep(&self, papers: &Papers) -> Result<(), DiskError> {
@@ -436,6 +436,7 @@ impl Nursery {
                     && theirs.cluster == bid.cluster
                     && bid.proposer != self.me.id
             }
+            Standing::Founded(theirs) => theirs.cluster == bid.cluster,
             Standing::Member(cluster) => *cluster == bid.cluster,
             Standing::Blank => false,
         };
@@ -453,27 +454,6 @@ enum Outcome {
     Member(Box<Papers>),
     Progress,
     Waiting,
-}
-
-fn into_papers(node: NodeId, founding: Founding) -> Papers {
-    let genesis = founding.genesis;
-    Papers {
-        node,
-        place: (genesis.stack.clone(), genesis.dc.clone()),
-        cluster: genesis.cluster,
-        certificate: founding.certificate,
-        ca: genesis.ca.cert_pem.clone(),
-        servers: genesis
-            .founders
-            .iter()
-            .map(|member| (member.id, member.rpc()))
-            .collect(),
-        server: Some(ServerPapers {
-            data_key: founding.data_key,
-            authority: genesis.ca.clone(),
-            genesis: Some(genesis),
-        }),
-    }
 }
 
 /// Says a reason to wait when it changes, and now and then.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::join_messages::Founding;
 use crate::decide::bootstrap::Standing;
 use crate::disk::{DataDir, DiskError};
 use crate::model::{CaRow, ClusterId, Genesis, Name, NodeId};
@@ -14,6 +15,8 @@ pub const NODE_KEY: &str = "node.key";
 const RAFT: &str = "raft";
 const PAPERS: &str = "papers.json";
 const RECORD: &str = "bootstrap.json";
+const FORMER: &str = "former.json";
+const FOUNDING: &str = "founding.json";
 const VERSION: u32 = 1;
 
 /// A member's papers. A server's hold secrets; the file is for the agent's eyes only.
@@ -65,6 +68,18 @@ pub struct Record {
     pub renounced: BTreeSet<ClusterId>,
 }
 
+impl Record {
+    /// Whether this server holds papers of that cluster; then it does not give it up any more.
+    #[must_use]
+    pub fn has_papers(&self, cluster: ClusterId) -> bool {
+        match &self.standing {
+            Standing::Member(member) => *member == cluster,
+            Standing::Founded(bid) => bid.cluster == cluster,
+            Standing::Blank | Standing::Promised(_) => false,
+        }
+    }
+}
+
 /// The papers on disk; `None`: this node was never a member.
 pub fn load(disk: &DataDir) -> Result<Option<Papers>, DiskError> {
     let papers: Option<Papers> = disk.read_versioned(PAPERS, VERSION)?;
@@ -92,13 +107,32 @@ pub fn keep_record(disk: &DataDir, record: &Record) -> Result<(), DiskError> {
     disk.write_versioned(RECORD, VERSION, record)
 }
 
+/// Keeps a founder's papers until its cluster lives, durably.
+pub fn keep_founding(disk: &DataDir, founding: &Founding) -> Result<(), DiskError> {
+    disk.write_versioned(FOUNDING, VERSION, founding)
+}
+
+/// A founder's papers.
+pub fn load_founding(disk: &DataDir) -> Result<Option<Founding>, DiskError> {
+    disk.read_versioned(FOUNDING, VERSION)
+}
+
 /// The raft folder of this node.
 #[must_use]
 pub fn raft_folder(node: NodeId) -> String {
     format!("{RAFT}/{node}")
 }
 
-/// Gives the node up: it left its cluster, or gave up a bootstrap that went on without it.
+/// Whom this folder's node was before it was given up.
+pub fn load_former(disk: &DataDir) -> Result<BTreeSet<NodeId>, DiskError> {
+    Ok(disk.read_versioned(FORMER, VERSION)?.unwrap_or_default())
+}
+
+/// Gives the node up: it left its cluster, or gave up a bootstrap that went on without it. That it
+/// was is kept: others may wait for it.
 pub fn forget(disk: &DataDir) -> Result<(), DiskError> {
-    disk.forget_node(&[PAPERS, RECORD, RAFT, NODE_KEY])
+    let mut former = load_former(disk)?;
+    former.insert(disk.node_id());
+    disk.write_versioned(FORMER, VERSION, &former)?;
+    disk.forget_node(&[PAPERS, RECORD, FOUNDING, RAFT, NODE_KEY])
 }

@@ -3,7 +3,9 @@
 //! Every blank server asks every address it knows, again and again, and tells in the same breath
 //! what it is itself. From what it hears it decides one step. Safety rests on durable promises: a
 //! server promises itself to one bootstrap at a time, and a promise ends only when the proposer
-//! gave the bootstrap up for ever, or when a majority of its members did.
+//! gave the bootstrap up for ever, or when so many of its members did that the rest are no
+//! majority. A founder speaks raft only once a majority of the founders hold their papers, durably:
+//! until then the bootstrap may still turn out dead, and its founders start anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -36,8 +38,10 @@ pub enum Standing {
     Blank,
     /// Promised to a bootstrap (the proposer is, to its own).
     Promised(Bid),
-    /// A member of a cluster.
+    /// A member of a cluster that lives: a majority of its founders have their papers.
     Member(ClusterId),
+    /// A founder with its papers, of a cluster that may not live yet.
+    Founded(Bid),
 }
 
 /// What a server says of itself.
@@ -55,6 +59,8 @@ pub struct Announcement {
     pub standing: Standing,
     /// Bootstraps that it has given up and refuses for ever.
     pub renounced: BTreeSet<ClusterId>,
+    /// Whom it was before, on the same disk: those take part in nothing any more.
+    pub former: BTreeSet<NodeId>,
     /// The other servers' addresses that it knows of.
     pub known: BTreeSet<SocketAddr>,
     /// The member that it would be.
@@ -64,6 +70,10 @@ pub struct Announcement {
 }
 
 /// What came of asking one address.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful at a time, and most are somebody"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sight {
     /// No answer: it counts as an unknown server.
@@ -85,7 +95,12 @@ pub enum Step {
     Renounce(ClusterId),
     /// The bid is dead: become blank again.
     Release(ClusterId),
-    /// The bid lives without this node, which gave it up: become someone else and join.
+    /// A founder: hand their papers to those of these that can be reached.
+    HandOver(BTreeSet<NodeId>),
+    /// A founder: the cluster lives; be a member of it.
+    Begin,
+    /// The bid lives without this node, which gave it up; or it is dead, and this node founded it.
+    /// Either way: become someone else and join.
     Reborn(ClusterId),
     /// Join the cluster that answers here.
     Join(ClusterId, SocketAddr),
@@ -104,11 +119,9 @@ pub struct View<'a> {
     pub seen: &'a BTreeMap<SocketAddr, Sight>,
     /// Names in the config that did not resolve: behind each may be a server.
     pub unresolved: usize,
-    /// How long the present bid has gone without a sign of life of its proposer or of a founded
-    /// member; for the proposer: how long it has been waiting for promises.
+    /// How long the present bid has gone without a sign of life of its proposer or of a founder;
+    /// for the proposer: how long it has been waiting for promises.
     pub quiet: Duration,
-    /// Whether this node accepted a raft message of its bid (then it never renounces).
-    pub accepted: bool,
 }
 
 /// Decides.
@@ -120,6 +133,7 @@ pub fn plan(view: &View<'_>) -> Step {
     match &view.me.standing {
         Standing::Member(_) => Step::Wait("a member already".into()),
         Standing::Promised(bid) => with_bid(view, bid),
+        Standing::Founded(bid) => as_founder(view, bid),
         Standing::Blank => blank(view),
     }
 }
@@ -133,11 +147,58 @@ impl View<'_> {
     }
 
     fn founded(&self) -> Option<(ClusterId, SocketAddr)> {
+        // One that this server gave up and was released from is dead.
+        let renounced = &self.me.renounced;
         self.others()
             .find_map(|(address, said)| match said.standing {
-                Standing::Member(cluster) => Some((cluster, address)),
+                Standing::Member(cluster) if !renounced.contains(&cluster) => {
+                    Some((cluster, address))
+                }
                 _ => None,
             })
+    }
+
+    /// A cluster that someone has founded, and that may live soon.
+    fn in_the_making(&self) -> Option<ClusterId> {
+        self.others().find_map(|(_, said)| match &said.standing {
+            Standing::Founded(bid) if !self.me.renounced.contains(&bid.cluster) => {
+                Some(bid.cluster)
+            }
+            _ => None,
+        })
+    }
+
+    fn lives(&self, cluster: ClusterId) -> bool {
+        self.others()
+            .any(|(_, said)| said.standing == Standing::Member(cluster))
+    }
+
+    fn has_papers(&self, node: NodeId, cluster: ClusterId) -> bool {
+        let said = self.announcement(node);
+        said.is_some_and(|said| match &said.standing {
+            Standing::Member(theirs) => *theirs == cluster,
+            Standing::Founded(bid) => bid.cluster == cluster,
+            _ => false,
+        })
+    }
+
+    /// Whether this member of a bid will certainly never take part in it.
+    fn gave_up(&self, node: NodeId, bid: &Bid) -> bool {
+        if self.others().any(|(_, said)| said.former.contains(&node)) {
+            return true;
+        }
+        let said = self.announcement(node);
+        said.is_some_and(|said| match &said.standing {
+            Standing::Member(cluster) => *cluster != bid.cluster,
+            Standing::Founded(_) => false,
+            _ => said.renounced.contains(&bid.cluster),
+        })
+    }
+
+    /// Whether so many gave the bid up that the rest can't be a majority.
+    fn is_dead(&self, bid: &Bid) -> bool {
+        let gave_up = bid.members.iter().filter(|node| self.gave_up(**node, bid));
+        gave_up.count() * 2 >= bid.members.len()
     }
 
     fn announcement(&self, node: NodeId) -> Option<&Announcement> {
@@ -153,6 +214,9 @@ impl View<'_> {
 fn blank(view: &View<'_>) -> Step {
     if let Some((cluster, address)) = view.founded() {
         return Step::Join(cluster, address);
+    }
+    if let Some(cluster) = view.in_the_making() {
+        return Step::Wait(format!("cluster {cluster} is being founded"));
     }
     let me = view.me;
     let servers = servers(view);
@@ -207,7 +271,7 @@ fn all_servers(view: &View<'_>, servers: &BTreeMap<NodeId, &Announcement>) -> us
 fn stranded(view: &View<'_>) -> Option<ClusterId> {
     let own = match &view.me.standing {
         Standing::Promised(bid) => Some(bid.cluster),
-        Standing::Member(_) => return None,
+        Standing::Member(_) | Standing::Founded(_) => return None,
         Standing::Blank => None,
     };
     view.others().find_map(|(_, said)| match &said.standing {
@@ -274,34 +338,24 @@ fn unknown_addresses(
 
 fn with_bid(view: &View<'_>, bid: &Bid) -> Step {
     let me = view.me;
-    let majority = bid.members.len() / 2 + 1;
-    // A member of another cluster will never found this one.
-    let elsewhere = |said: &Announcement| match said.standing {
-        Standing::Member(cluster) => cluster != bid.cluster,
-        _ => false,
-    };
-    let gave_up = |node: &NodeId| {
-        view.announcement(*node)
-            .is_some_and(|said| said.renounced.contains(&bid.cluster) || elsewhere(said))
-    };
-    let renounced = bid.members.iter().filter(|node| gave_up(node)).count();
-    if gave_up(&bid.proposer) || renounced >= majority {
+    if view.gave_up(bid.proposer, bid) || view.is_dead(bid) {
         return Step::Release(bid.cluster);
     }
-    let founded = view
-        .others()
-        .any(|(_, said)| said.standing == Standing::Member(bid.cluster));
     if me.renounced.contains(&bid.cluster) {
-        return if founded {
+        return if view.lives(bid.cluster) {
             Step::Reborn(bid.cluster)
         } else {
             Step::Wait(format!(
-                "gave {} up; {renounced} of {majority} needed did",
+                "gave bootstrap {} up; not enough others did",
                 bid.cluster
             ))
         };
     }
-    if founded || view.accepted {
+    if bid
+        .members
+        .iter()
+        .any(|node| view.has_papers(*node, bid.cluster))
+    {
         return Step::Wait(format!(
             "cluster {} is founded; waiting for its papers",
             bid.cluster
@@ -314,6 +368,20 @@ fn with_bid(view: &View<'_>, bid: &Bid) -> Step {
         return Step::Renounce(bid.cluster);
     }
     Step::Wait(format!("promised to {} of {}", bid.cluster, bid.proposer))
+}
+
+fn as_founder(view: &View<'_>, bid: &Bid) -> Step {
+    let (have, lack): (BTreeSet<NodeId>, BTreeSet<NodeId>) = bid
+        .members
+        .iter()
+        .partition(|node| view.has_papers(**node, bid.cluster));
+    if have.len() * 2 > bid.members.len() || view.lives(bid.cluster) {
+        return Step::Begin;
+    }
+    if view.is_dead(bid) {
+        return Step::Reborn(bid.cluster);
+    }
+    Step::HandOver(lack)
 }
 
 fn as_proposer(view: &View<'_>, bid: &Bid) -> Step {

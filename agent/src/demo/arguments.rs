@@ -37,10 +37,8 @@ enum Act {
 impl Arguments {
     /// The folder of the demo to stop, if that is what is asked.
     pub(super) fn to_stop(&self) -> Option<PathBuf> {
-        match &self.act {
-            Some(Act::Stop { dir }) => Some(dir.clone().unwrap_or_else(default_folder)),
-            None => None,
-        }
+        let Act::Stop { dir } = self.act.as_ref()?;
+        Some(dir.clone().unwrap_or_else(default_folder))
     }
 
     /// The folder of the demo to start.

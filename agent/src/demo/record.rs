@@ -26,6 +26,9 @@ pub(super) struct Demo {
     pub(super) named: bool,
     /// Milliseconds from the start of the first process until the cluster served.
     pub(super) ready_after: u64,
+    /// Who led as the cluster began to serve: news for people, soon old.
+    #[serde(skip)]
+    pub(super) leader: Option<String>,
 }
 
 /// A node of it.

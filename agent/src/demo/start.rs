@@ -1,9 +1,11 @@
 //! Starting a demo.
 
+use std::io;
 use std::path::Path;
 use std::process::Child;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::node::Node;
 use super::record::{self, Demo, DemoNode};
@@ -63,6 +65,7 @@ pub(super) async fn start(arguments: &Arguments) -> Result<(Demo, Vec<Child>), D
         registry,
         named: arguments.dir.is_some(),
         ready_after: 0,
+        leader: None,
     };
     // From here on `demo stop` knows what to remove.
     demo.save()?;
@@ -98,20 +101,29 @@ async fn serve(
     demo.ready_after = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if let Some(node) = nodes.first() {
         let client = Client::new(Target::Plain(node.http().to_string()));
-        let answer = client.send(Request::get("/v1/swarmer/ca")).await;
-        let ca = answer
-            .map_err(std::io::Error::other)
-            .and_then(|answer| answer.json::<Ca>().map_err(std::io::Error::from))
-            .map_err(|error| DemoError::io("get", "the cluster's CA", error))?;
+        let ca: Ca = get(&client, "/v1/swarmer/ca").await?;
         folder::write(&demo.ca, &ca.certificate)?;
+        let leader: String = get(&client, "/v1/status/leader").await?;
+        let leader = nodes.iter().find(|node| node.rpc().to_string() == leader);
+        demo.leader = leader.map(|node| node.name.clone());
     }
     demo.save()
+}
+
+async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, DemoError> {
+    let answer = client.send(Request::get(path)).await;
+    answer
+        .map_err(io::Error::other)
+        .and_then(|answer| answer.json().map_err(io::Error::from))
+        .map_err(|error| DemoError::io("get", path, error))
 }
 
 /// Leaves no process, and no file but in a folder that was named.
 async fn give_up(demo: &Demo, mut children: Vec<Child>) -> Result<(), DemoError> {
     processes::end_all(&demo.dir).await?;
     for child in &mut children {
+        // Where /proc is hidden from us, they were not found.
+        let _ = child.kill();
         let _ = child.wait();
     }
     match demo.named {

@@ -175,13 +175,23 @@ fn operate(text: &mut String, demo: &Demo, first: &DemoNode, swarmer: &str) {
 }
 
 fn break_it(text: &mut String, demo: &Demo, first: &DemoNode, last: &DemoNode, swarmer: &str) {
-    let _ = writeln!(
-        text,
-        "\nKill a node, and see it go out of DNS at once, and come back:"
-    );
-    let _ = writeln!(text, "  kill -9 {}", last.pid);
-    let _ = writeln!(text, "  {}", dig(first, &name_of(demo, last)));
-    let _ = writeln!(text, "  {swarmer} status --http {}", first.http);
+    if demo.nodes.len() > 1 {
+        text.push_str("\nKill a node, and see it go out of DNS at once:\n");
+        let _ = writeln!(text, "  kill -9 {}", last.pid);
+        let _ = writeln!(text, "  {}", dig(first, &name_of(demo, last)));
+        let _ = writeln!(text, "  {swarmer} status --http {}", first.http);
+    }
+    let leader = demo
+        .servers()
+        .find(|node| Some(&node.name) == demo.leader.as_ref());
+    let other = demo
+        .servers()
+        .find(|node| Some(&node.name) != demo.leader.as_ref());
+    if let (Some(leader), Some(other)) = (leader, other) {
+        let _ = writeln!(text, "\nKill the leader, and see another lead:");
+        let _ = writeln!(text, "  kill -9 {}", leader.pid);
+        let _ = writeln!(text, "  {swarmer} status --http {}", other.http);
+    }
     text.push_str("\nThe line that starts each node again:\n");
     for node in &demo.nodes {
         let _ = writeln!(text, "  {}", command(node, swarmer));

@@ -64,6 +64,8 @@ impl LeaderHands {
         let state = self.store.state();
         let members = state.members().map(|member| &**member);
         self.memory.lead(term, members, self.raft.id());
+        // The clock runs from the election on, not from the first command after it (R9).
+        let _ = self.raft.cluster_time();
         true
     }
 

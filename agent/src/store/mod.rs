@@ -18,6 +18,7 @@ pub mod report;
 pub mod snapshot;
 
 mod leader;
+mod leader_clock;
 mod local;
 mod watch;
 
@@ -138,7 +139,11 @@ impl Store {
     /// Changes the state, through the leader. When it returns a reply, this node's copy holds the
     /// change (read your writes) and a quorum has it on disk.
     pub async fn write(&self, op: Op) -> Result<Reply, StoreError> {
+        let copied_here = self.replica || !is_hidden_from_workers(&op);
         let (reply, index) = self.leader()?.write(op).await?;
+        if !copied_here {
+            return Ok(reply);
+        }
         if tokio::time::timeout(HOLD, self.reached(index))
             .await
             .is_err()
@@ -172,4 +177,12 @@ impl Store {
             .get()
             .map_or_else(Contact::default, |leader| leader.contact())
     }
+}
+
+/// Workers hold no KV and no sessions: there is no copy of these to wait for.
+fn is_hidden_from_workers(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Kv(_) | Op::SessionCreate(_) | Op::SessionDestroy(_) | Op::SessionsExpire(_)
+    )
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::errors::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError};
 use openraft::network::RaftNetworkFactory;
@@ -12,6 +12,7 @@ use openraft::{ChangeMembers, Config, ReadPolicy, SnapshotPolicy};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Store;
+use super::leader_clock::LeaderClock;
 use super::log::{LogError, LogStore};
 use super::machine::{Machine, SnapshotBytes};
 use super::raft_types::{Peer, TypeConfig};
@@ -37,8 +38,8 @@ const CONFIRM: Duration = Duration::from_secs(2);
 /// reach a follower, and neither could anything after it.
 const LARGEST: usize = 48 * 1024 * 1024;
 
-/// A leader that stops waits so long for its heir to be elected.
-const HAND_OVER: Duration = Duration::from_millis(500);
+/// A leader that stops gives its word to the heir so long to arrive.
+const HAND_OVER: Duration = Duration::from_millis(150);
 
 type Inner = openraft::Raft<TypeConfig, Machine>;
 
@@ -81,41 +82,6 @@ pub struct Raft {
     leading: Arc<Mutex<Option<LeaderClock>>>,
 }
 
-/// Cluster time while this server leads: what was applied last, and our own monotonic time since.
-#[derive(Clone, Copy)]
-struct LeaderClock {
-    term: u64,
-    since: Instant,
-    base: ClusterTime,
-}
-
-impl LeaderClock {
-    /// The time in `term` (`None`: another leads), and the clock to go on with. A new leader may
-    /// have applied less than was committed when it is first asked: then its clock starts again
-    /// from what it applies, or time would stand still until the clock had caught up.
-    fn read(
-        present: Option<Self>,
-        term: Option<u64>,
-        applied: ClusterTime,
-        now: Instant,
-    ) -> (Option<Self>, ClusterTime) {
-        let Some(term) = term else {
-            return (None, applied);
-        };
-        let fresh = Self {
-            term,
-            since: now,
-            base: applied,
-        };
-        let clock = present.filter(|clock| clock.term == term).unwrap_or(fresh);
-        let time = clock.base.after(now.saturating_duration_since(clock.since));
-        if time < applied {
-            return (Some(fresh), applied);
-        }
-        (Some(clock), time)
-    }
-}
-
 /// What raft says of itself.
 #[derive(Clone, Debug, Default)]
 pub struct RaftView {
@@ -147,10 +113,24 @@ impl Raft {
         N: RaftNetworkFactory<TypeConfig>,
         N::Network: openraft::network::NetSnapshot<TypeConfig, SnapshotData = SnapshotBytes>,
     {
+        Self::start_as(id, folder, store, network, config()).await
+    }
+
+    async fn start_as<N>(
+        id: NodeId,
+        folder: &Path,
+        store: Arc<Store>,
+        network: N,
+        config: Config,
+    ) -> Result<Self, StartError>
+    where
+        N: RaftNetworkFactory<TypeConfig>,
+        N::Network: openraft::network::NetSnapshot<TypeConfig, SnapshotData = SnapshotBytes>,
+    {
         let log = LogStore::open(&folder.join("log"))?;
         let snapshots = Snapshots::open(&folder.join("snapshot"))?;
         let machine = Machine::open(Arc::clone(&store), snapshots)?;
-        let config = config()
+        let config = config
             .validate()
             .map_err(|error| StartError::Raft(error.to_string()))?;
         let inner = Inner::new(id, Arc::new(config), network, log.clone(), machine)
@@ -344,12 +324,12 @@ impl Raft {
             && self.hand_over(*heir).await.is_ok()
         {
             let mut watch = self.watch();
-            let another = async {
-                while self.view().leader.is_none_or(|leader| leader == self.id) {
+            let deposed = async {
+                while self.is_leader() {
                     self.changed(&mut watch).await;
                 }
             };
-            let _ = tokio::time::timeout(HAND_OVER, another).await;
+            let _ = tokio::time::timeout(HAND_OVER, deposed).await;
         }
         if let Err(error) = self.inner.shutdown().await {
             tracing::warn!(%error, "raft did not stop cleanly");
@@ -449,3 +429,7 @@ async fn confirm_reads(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "raft_tests.rs"]
+pub(crate) mod tests;

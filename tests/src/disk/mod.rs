@@ -8,6 +8,7 @@
 //! It can also be full. It does not know `sync`, `syncfs` or shared memory maps. Needs root.
 
 mod content;
+mod door;
 mod mount;
 mod tree;
 

@@ -129,7 +129,8 @@ impl Machine {
         }
         let seed = |file: &str, text: String| fs::write(folder.join("seed").join(file), text);
         seed("hosts", format!("127.0.0.1 localhost\n{address} {name}\n"))?;
-        seed("resolv.conf", "nameserver 10.77.0.1\n".to_owned())?;
+        // As in the image: the node's own DNS serves the node.
+        seed("resolv.conf", format!("nameserver {address}\n"))?;
         seed("hostname", format!("{name}\n"))?;
         let script = format!("folder={}\nhostname {name}\n{SETUP}", folder.display());
         Ok(Self {

@@ -35,15 +35,16 @@ impl Host for Nursery {
         }
         let new = {
             let mut inner = self.lock();
-            let before = inner
-                .callers
-                .insert(theirs.node, (theirs.clone(), clock::now()));
+            let news = (theirs.clone(), clock::now());
+            let before = inner.callers.insert(theirs.node, news);
             before.is_none_or(|(said, _)| said != theirs)
         };
         if new {
             self.bell.notify_one();
         }
-        Ok((self.announcement(), None))
+        let papers = self.lock().founding.clone();
+        let papers = papers.and_then(|ours| ours.papers_for(&theirs, &self.me, clock::wall()));
+        Ok((self.announcement(), papers))
     }
 
     fn promise(&self, bid: Bid) -> Result<(), String> {

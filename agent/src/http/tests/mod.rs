@@ -109,7 +109,6 @@ impl Leader for MemoryLeader {
                     voters: vec![NODE],
                     ..StatusReport::default()
                 }),
-                Question::SwarmJoin => Answer::SwarmJoin(None),
             })
         }
         .boxed()

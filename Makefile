@@ -1,0 +1,68 @@
+# The one door for the developer. `make test` writes nothing to the tree and is what CI runs;
+# `make fix` is the only target that writes to it.
+
+SHELL := /bin/sh
+# A failed test says what it saw; where in the harness it saw it tells nobody anything.
+export RUST_LIB_BACKTRACE ?= 0
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SWARMER := $(TARGET)/release/swarmer
+SKIPPED := $(TARGET)/skipped.txt
+ROUNDS ?= 1000
+
+.NOTPARALLEL:
+.PHONY: help demo test fix bench soak setup build check unit stories report
+
+help:
+	@echo 'make demo   a real cluster on this machine: no root, no Docker'
+	@echo 'make test   everything that CI runs'
+	@echo 'make fix    format, and apply what clippy can mend'
+	@echo 'make bench  the figures, beside those of the peers that are installed'
+	@echo 'make soak   ROUNDS=$(ROUNDS) rounds of kills and power cuts'
+
+demo:
+	@tests/setup.sh demo
+	cargo build --release --locked -p swarmer-agent
+	$(SWARMER) demo
+
+test: setup check build unit stories report
+
+setup:
+	@tests/setup.sh
+	@mkdir -p $(TARGET) && rm -f $(SKIPPED)
+
+check:
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check licenses bans sources; \
+	else echo 'cargo deny: skipped, for want of cargo-deny (cargo install cargo-deny)' | tee -a $(SKIPPED); fi
+
+# The stories run on what users run: the release binary.
+build:
+	cargo build --release --locked -p swarmer-agent
+
+unit:
+	cargo test --locked -p swarmer-agent
+
+# Story files run one after another, and the stories of a file two at a time: each is a cluster of
+# its own, on two cores.
+stories:
+	SWARMER_BIN=$(abspath $(SWARMER)) SWARMER_SKIPPED=$(abspath $(SKIPPED)) \
+		cargo test --locked -p swarmer-tests --tests --no-fail-fast -- --test-threads 2
+
+report:
+	@echo
+	@if [ -s $(SKIPPED) ]; then echo 'make test: formatting, lints, unit tests and stories passed, but for these, which were skipped:'; \
+	sed 's/^/  /' $(SKIPPED); \
+	else echo 'make test: formatting, lints, unit tests, loopback and namespace stories passed; nothing was skipped.'; fi
+
+fix:
+	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+	cargo fmt --all
+
+bench: build
+	@tests/setup.sh bench
+	SWARMER_BIN=$(abspath $(SWARMER)) cargo run --release --locked -p swarmer-tests --bin bench
+
+soak: setup build
+	SWARMER_BIN=$(abspath $(SWARMER)) SWARMER_NO_SKIP=1 SWARMER_ROUNDS=$(ROUNDS) \
+		cargo test --locked -p swarmer-tests --test kv_faults -- --test-threads 1 --nocapture
