@@ -155,3 +155,36 @@ async fn receive(source: &mut crate::rpc::FrameSource) -> Option<AppendEntriesRe
     let bytes = tokio::time::timeout(IDLE, source.next()).await.ok()?.ok()?;
     postcard::from_bytes(&bytes).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::raft::tests::Hub;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn r2_a_message_for_another_cluster_or_node_or_in_anothers_name_is_refused() {
+        let id = NodeId::from_u128;
+        let folder = tempfile::tempdir().unwrap();
+        let wires = Hub::default().wires(id(1));
+        let raft = Raft::start(id(1), folder.path(), Store::new(true), wires);
+        let raft = raft.await.unwrap();
+        let door = RaftDoor {
+            cluster: ClusterId::from_u128(7),
+            raft,
+            memory: Arc::new(LeaderMemory::default()),
+        };
+        let fine = Envelope {
+            cluster: door.cluster,
+            from: id(2),
+            to: id(1),
+        };
+        assert!(door.check(&fine, id(2)).is_ok());
+        let cluster = ClusterId::from_u128(8);
+        assert!(door.check(&Envelope { cluster, ..fine }, id(2)).is_err());
+        let former = Envelope { to: id(9), ..fine };
+        let error = door.check(&former, id(2)).unwrap_err();
+        assert!(matches!(error, CallError::WrongRecipient { meant, .. } if meant == id(9)));
+        assert!(door.check(&fine, id(3)).is_err(), "in another's name");
+    }
+}
