@@ -1,7 +1,7 @@
 //! Servers that bootstrap in a world of their own: its time, its links, its disks.
 
-use std::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::super::*;
