@@ -1,5 +1,6 @@
 //! The documents say what is there: links lead somewhere, commands exist, every key of the node's
 //! file is named.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
