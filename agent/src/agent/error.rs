@@ -35,7 +35,7 @@ pub enum AgentError {
     Token(#[from] TokenError),
     /// A token for another role.
     #[error(
-        "token: this is a {found} token, but role is {role}; run `swarmer token derive {role}` with the server token, or give this node role: {found}"
+        "token: this is a {found} token, but role is {role}; give this node the {role} token (`swarmer token derive worker` makes the worker's from the server's), or role: {found}"
     )]
     TokenRole {
         /// The token's role.
@@ -96,4 +96,19 @@ pub enum AgentError {
     /// Signals can't be received.
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
+}
+
+impl AgentError {
+    /// Whether starting again is of no use before the node's file was changed.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Token(_)
+                | Self::TokenRole { .. }
+                | Self::Secret(SecretError::Empty(_))
+                | Self::Name(_)
+                | Self::OtherCluster { .. }
+        )
+    }
 }

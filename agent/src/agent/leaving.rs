@@ -17,6 +17,7 @@ use crate::store::{Answer, Question};
 const STEP: Duration = Duration::from_secs(25);
 /// A stopping leader waits so long for another to take over.
 const HAND_OVER: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Leaves for good: out of DNS, out of the Swarm, out of raft, out of the members; then the
@@ -49,10 +50,15 @@ pub(super) async fn leave(
             Err(_) => tracing::warn!("still a voter: the others can't do without it now"),
         }
     }
-    if others(joined)
-        && let Err(error) = joined.store.write(Op::MemberRemove(me)).await
-    {
-        tracing::warn!(%error, "could not be taken out of the members; the reaper will");
+    if others(joined) {
+        // A cluster hangs up on whom it has removed, so the answer need not come.
+        let removed = joined.store.write(Op::MemberRemove(me));
+        match tokio::time::timeout(FAREWELL, removed).await {
+            Ok(Ok(_)) | Err(_) => {}
+            Ok(Err(error)) => {
+                tracing::info!(%error, "no word about the removal; the reaper sees to it")
+            }
+        }
     }
     papers::forget(&joined.disk)?;
     tracing::info!("left the cluster; this folder is a new node's from now on");

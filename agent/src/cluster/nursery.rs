@@ -120,7 +120,7 @@ impl Nursery {
     ) -> Result<Papers, NurseryError> {
         let mut channels = BTreeMap::new();
         let mut pace = Backoff::new(EAGER, CALM);
-        let mut said = Said::default();
+        let (mut said, mut refusals) = (Said::default(), Said::default());
         loop {
             // What came in at the door may be all that a founder waits for.
             if self.with_view(plan) == Step::Begin {
@@ -137,7 +137,7 @@ impl Nursery {
                 }
             };
             let seen = tokio::select! {
-                seen = self.ask_all(sources, &mut channels) => seen,
+                seen = self.ask_all(sources, &mut channels, &mut refusals) => seen,
                 () = begin => continue,
             };
             if news {
@@ -183,6 +183,7 @@ impl Nursery {
         &self,
         sources: &Sources,
         channels: &mut BTreeMap<SocketAddr, JoinChannel>,
+        refusals: &mut Said,
     ) -> BTreeMap<SocketAddr, Sight> {
         let (mut addresses, unresolved) = sources.look().await;
         addresses.remove(&self.me.rpc());
@@ -204,7 +205,11 @@ impl Nursery {
                     seen.insert(address, Sight::Somebody(said));
                 }
                 Err(error) => {
-                    tracing::debug!(%address, %error, "asked in vain");
+                    match error {
+                        JoinError::Rpc(_) => tracing::debug!(%address, %error, "asked in vain"),
+                        // Someone is there, and it will not get better by itself.
+                        _ => refusals.say(&error.to_string()),
+                    }
                     seen.insert(address, Sight::Nobody);
                 }
             }

@@ -22,6 +22,8 @@ use crate::task::clock;
 const PAUSE: Duration = Duration::from_millis(40);
 /// One try of a write; a longer silence is taken for a dead link or a leader without a quorum.
 const TRY: Duration = Duration::from_secs(3);
+/// A leader that no quorum has answered for so long says that there is none.
+const LOST: Duration = Duration::from_secs(2);
 /// The longest blocking query (Consul's 10 minutes and a sixteenth), and a margin.
 const HTTP: Duration = Duration::from_secs(660);
 
@@ -412,10 +414,10 @@ impl Leader for Path {
         };
         let leader = raft.view().leader;
         if leader == Some(raft.id()) {
-            return Contact {
-                leader,
-                age: Duration::ZERO,
-            };
+            // A leader without a quorum does not step down; it is no leader to count on.
+            let age = raft.quorum_age();
+            let leader = leader.filter(|_| age < LOST);
+            return Contact { leader, age };
         }
         Contact {
             leader,

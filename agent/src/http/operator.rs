@@ -74,7 +74,11 @@ pub(super) async fn remove_member(api: &Api, request: &Request) -> Outcome {
 
 pub(super) async fn expect(api: &Api, request: &Request) -> Outcome {
     let text = request.argument("Missing number of voters")?;
-    let wrong = || Problem::Bad(format!("{text:?} is no number of voters: 1, 3, 5 or 7 are"));
+    let wrong = || {
+        Problem::Bad(format!(
+            "{text:?} is no number of voters: 1 to 7 are, best odd"
+        ))
+    };
     let expect = text.parse().map_err(|_| wrong())?;
     if !(1..=7).contains(&expect) {
         return Err(wrong());

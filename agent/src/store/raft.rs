@@ -237,6 +237,16 @@ impl Raft {
         }
     }
 
+    /// On the leader: how long ago a quorum last answered it; zero while that is not known.
+    #[must_use]
+    pub fn quorum_age(&self) -> Duration {
+        use openraft::Instant as _;
+        use openraft::async_runtime::WatchReceiver as _;
+        let metrics = self.inner.metrics();
+        let acked = metrics.borrow_watched().last_quorum_acked;
+        acked.map_or(Duration::ZERO, |at| at.elapsed())
+    }
+
     /// Where raft's membership says that a node is.
     #[must_use]
     pub fn peer_address(&self, node: NodeId) -> Option<std::net::SocketAddr> {
