@@ -350,10 +350,9 @@ fn b_simulated_loss_of_disks_never_makes_two_clusters() {
     );
 }
 
-/// One seed, if the environment names it (as a failure does), or so many.
+/// One seed, if the test is built with its name in the environment (as a failure says), or so many.
 fn seeds(count: u64) -> std::ops::Range<u64> {
-    let named = std::env::var("SWARMER_SEED").ok();
-    match named.and_then(|seed| seed.parse().ok()) {
+    match option_env!("SWARMER_SEED").and_then(|seed| seed.parse().ok()) {
         Some(seed) => seed..seed + 1,
         None => 0..count,
     }
