@@ -37,10 +37,9 @@ const DRAIN: Duration = Duration::from_secs(8);
 
 /// Runs the agent until a signal, a leave, or the failure of a critical part.
 pub async fn run(config: Config) -> Result<(), AgentError> {
-    config
-        .warnings
-        .iter()
-        .for_each(|warning| tracing::warn!("{warning}"));
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     raise_file_limit();
     let token = token(&config)?;
     let address = address::wait_for(&config.admin_network).await?;
@@ -56,12 +55,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let shutdown = Shutdown::new();
     let tasks = Tasks::new(shutdown.clone());
     stop_on_signals(&tasks)?;
-    let Local {
-        store,
-        services,
-        acts,
-        api,
-    } = serve_host(&config, &me, &disk, bound.http, &tasks)?;
+    let local = serve_host(&config, &me, &disk, bound.http, &tasks)?;
 
     // Who we are to others, from the first connection on.
     let door = Arc::new(Door::default());
@@ -82,12 +76,11 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     };
     let result = match entered {
         Ok(Some(papers)) => {
-            let (https, registry) = (bound.https, bound.registry);
             let doors = Doors {
                 door,
                 certificates,
-                https,
-                registry,
+                https: bound.https,
+                registry: bound.registry,
             };
             let joined = Joined {
                 config,
@@ -96,10 +89,10 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
                 token,
                 sources,
                 papers,
-                store,
-                local: services,
-                acts,
-                api,
+                store: local.store,
+                local: local.services,
+                acts: local.acts,
+                api: local.api,
             };
             member::run(joined, doors, &tasks).await
         }

@@ -103,7 +103,7 @@ mod tests {
         let cluster = ClusterId::from_u128(7);
         let ca = pki::Ca::generate(cluster, &stack, &dc, clock::wall()).unwrap();
         let facts = facts(ca.cert_pem()).unwrap();
-        assert!(facts.subject.contains("dev.demo"), "{facts:?}");
+        assert!(facts.subject.contains("O=demo, OU=dev"), "{facts:?}");
         assert_eq!(facts.fingerprint.len(), 32 * 3 - 1);
         assert!(super::facts("no certificate").is_none());
     }

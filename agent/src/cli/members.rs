@@ -28,11 +28,18 @@ enum Act {
         /// Its name, or its id.
         name: String,
     },
+    /// Say how many servers vote from now on: start the new ones first, or take them away after
+    /// (operators only).
+    Expect {
+        /// 1, 3, 5 or 7.
+        voters: u32,
+    },
 }
 
 pub(super) async fn run(arguments: &Arguments, connect: &Connect<'_>) -> Result<(), Failure> {
     match &arguments.act {
         Some(Act::Remove { name }) => remove(name, connect).await,
+        Some(Act::Expect { voters }) => expect(*voters, connect).await,
         None => list(&connect.to(arguments.of.as_ref())).await,
     }
 }
@@ -67,5 +74,17 @@ async fn remove(name: &str, connect: &Connect<'_>) -> Result<(), Failure> {
     match connect.json() {
         true => output::json(&json!({"removed": name})),
         false => output::line(&format!("{name} is no longer a member")),
+    }
+}
+
+async fn expect(voters: u32, connect: &Connect<'_>) -> Result<(), Failure> {
+    let path = format!("/v1/swarmer/members/expect/{voters}");
+    let client = connect.operator()?;
+    connect::ask(&client, Request::put(&path, "")).await?;
+    match connect.json() {
+        true => output::json(&json!({"expect": voters})),
+        false => output::line(&format!(
+            "{voters} servers vote from now on; `swarmer status` shows them"
+        )),
     }
 }

@@ -350,9 +350,10 @@ fn b_simulated_loss_of_disks_never_makes_two_clusters() {
     );
 }
 
-/// One seed, if the test is built with its name in the environment (as a failure says), or so many.
+/// One seed, if the environment names it (as a failure does), or so many.
 fn seeds(count: u64) -> std::ops::Range<u64> {
-    match option_env!("SWARMER_SEED").and_then(|seed| seed.parse().ok()) {
+    let named = option_env!("SWARMER_SEED");
+    match named.and_then(|seed| seed.parse().ok()) {
         Some(seed) => seed..seed + 1,
         None => 0..count,
     }

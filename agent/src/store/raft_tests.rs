@@ -3,14 +3,13 @@
 use super::*;
 use crate::model::{CaRow, ClusterId, Genesis, KvOp, Name};
 
-#[path = "raft_hub.rs"]
-mod hub;
+#[path = "raft_tests/wires.rs"]
+mod wires;
 
-pub(crate) use hub::Hub;
+pub(crate) use wires::Hub;
 
 /// Long enough for an election on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
-
 /// The servers 1 to 3.
 struct Trio {
     hub: Hub,

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::super::*;
 use super::{address, member};
-use crate::decide::bootstrap::*;
 
-#[path = "steps.rs"]
-mod steps;
+#[path = "deeds.rs"]
+mod deeds;
 
 /// While everything goes wrong.
 const RAGE: Duration = Duration::from_secs(40);
@@ -405,5 +405,32 @@ impl World {
             Step::Join(cluster, through) => self.join(at, cluster, through),
         }
         (!self.fails(100)).then_some(())
+    }
+
+    /// A cluster lives once a majority of its founders can speak raft. Never two do.
+    fn check(&mut self) {
+        for (cluster, bid) in &self.bids {
+            let holders = self.servers.iter().filter(|server| {
+                let holds = match &server.me.standing {
+                    Standing::Founded(theirs) => theirs.cluster == *cluster,
+                    Standing::Member(theirs) => theirs == cluster,
+                    _ => false,
+                };
+                holds && bid.members.contains(&server.me.node)
+            });
+            if holders.count() * 2 > bid.members.len() {
+                self.live.insert(*cluster);
+            }
+        }
+        if self.live.len() > 1 {
+            self.fail("two clusters live");
+        }
+        for server in &self.servers {
+            if let Standing::Member(cluster) = &server.me.standing
+                && !self.live.contains(cluster)
+            {
+                self.fail("a member of a cluster that does not live");
+            }
+        }
     }
 }

@@ -117,6 +117,9 @@ impl Figure {
     /// Above 1: Swarmer is better so many times.
     fn ratio(&self, peer: Make) -> Option<f64> {
         let (ours, theirs) = (self.median(Make::Swarmer)?, self.median(peer)?);
+        if ours == 0.0 || theirs == 0.0 {
+            return None;
+        }
         Some(match self.better {
             Better::Less => theirs / ours,
             Better::More => ours / theirs,

@@ -26,8 +26,10 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     } else {
         (bench.rounds.min(5), Duration::from_secs(4))
     };
+    let mut leaders = Leaders::of(&clusters);
     for clients in [1, 16, 64, 256] {
         step(bench, &clusters, Work::Put, clients, rounds, length)?;
+        leaders.look(&clusters);
     }
     for cluster in &clusters {
         load::fill(cluster.make, 64, &cluster.doors())?;
@@ -45,7 +47,13 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
             line.add(cluster.make, node.process.resident()? as f64 / 1_048_576.0);
         }
     }
-    elections(&clusters);
+    for (cluster, changes) in clusters.iter().zip(leaders.changes) {
+        if cluster.make != Make::Etcd {
+            let name = "changes of the leader under the load";
+            let line = bench.figures.line(PUTS, name, "", Better::Less, Some(0.0));
+            line.add(cluster.make, changes);
+        }
+    }
     Ok(())
 }
 
@@ -104,20 +112,32 @@ fn step(
     Ok(())
 }
 
-/// A leader that was deposed by load alone is a fault worth a line.
-fn elections(clusters: &[Cluster]) {
-    for cluster in clusters
-        .iter()
-        .filter(|cluster| cluster.make == Make::Swarmer)
-    {
-        let term = crate::http::ask(cluster.doors()[0], "GET", "/metrics", "");
-        let terms = term.unwrap_or_default();
-        let term = terms
-            .lines()
-            .find(|line| line.contains("term") && !line.starts_with('#'));
-        eprintln!(
-            "swarmer after the load: {}",
-            term.unwrap_or("no term in /metrics")
-        );
+/// Who leads each cluster, and how often that changed: load alone must not depose a leader.
+struct Leaders {
+    last: Vec<Option<usize>>,
+    changes: Vec<f64>,
+}
+
+impl Leaders {
+    fn of(clusters: &[Cluster]) -> Self {
+        Self {
+            last: clusters.iter().map(leader).collect(),
+            changes: vec![0.0; clusters.len()],
+        }
     }
+
+    fn look(&mut self, clusters: &[Cluster]) {
+        let known = self.last.iter_mut().zip(&mut self.changes);
+        for (cluster, (last, changes)) in clusters.iter().zip(known) {
+            let now = leader(cluster);
+            if now != *last {
+                *changes += 1.0;
+                *last = now;
+            }
+        }
+    }
+}
+
+fn leader(cluster: &Cluster) -> Option<usize> {
+    (cluster.make != Make::Etcd).then(|| cluster.leader().ok())?
 }

@@ -211,7 +211,7 @@ fn consul(dir: &TempDir, shape: Shape, addresses: &[Ipv4Addr]) -> Result<Vec<Pla
             "bind_addr": address, "client_addr": address, "retry_join": join,
             "retry_interval": "250ms", "disable_update_check": true, "log_level": "WARN",
             "performance": { "raft_multiplier": 1 },
-            "limits": { "http_max_conns_per_client": 20_000 },
+            "limits": { "http_max_conns_per_client": 4096 },
             "ports": {
                 "http": HTTP, "dns": DNS, "server": RPC, "serf_lan": SERF, "serf_wan": -1, "grpc": -1,
             },

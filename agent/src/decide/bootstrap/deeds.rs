@@ -1,10 +1,6 @@
-//! What the servers of the simulation do, and what must never be.
+//! What a simulated server does: promises, collects, founds, hands over, joins.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
-
-use super::World;
-use crate::decide::bootstrap::*;
+use super::*;
 
 impl World {
     pub(super) fn promise(&mut self, at: usize, bid: &Bid) -> bool {
@@ -97,33 +93,6 @@ impl World {
         if there && quorum * 2 > bid.members.len() && self.arrives(at, to) {
             self.servers[at].me.standing = Standing::Member(cluster);
             self.say(at, "joins");
-        }
-    }
-
-    /// A cluster lives once a majority of its founders can speak raft. Never two do.
-    pub(super) fn check(&mut self) {
-        for (cluster, bid) in &self.bids {
-            let holders = self.servers.iter().filter(|server| {
-                let holds = match &server.me.standing {
-                    Standing::Founded(theirs) => theirs.cluster == *cluster,
-                    Standing::Member(theirs) => theirs == cluster,
-                    _ => false,
-                };
-                holds && bid.members.contains(&server.me.node)
-            });
-            if holders.count() * 2 > bid.members.len() {
-                self.live.insert(*cluster);
-            }
-        }
-        if self.live.len() > 1 {
-            self.fail("two clusters live");
-        }
-        for server in &self.servers {
-            if let Standing::Member(cluster) = &server.me.standing
-                && !self.live.contains(cluster)
-            {
-                self.fail("a member of a cluster that does not live");
-            }
         }
     }
 }

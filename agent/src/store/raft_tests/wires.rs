@@ -1,26 +1,22 @@
-//! A network within one process, whose links can be cut.
+//! An in-memory network between servers of one process, with links that can be cut.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use openraft::OptionalSend;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::RPCOption;
 use openraft::network::v2::RaftNetworkV2;
-use openraft::network::{RPCOption, RaftNetworkFactory};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
 
-use crate::model::NodeId;
-use crate::store::machine::SnapshotBytes;
-use crate::store::raft::{Inner, Raft};
-use crate::store::raft_types::{Peer, TypeConfig};
+use super::*;
 
 type Failure = RPCError<TypeConfig>;
 
