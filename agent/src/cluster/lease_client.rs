@@ -43,9 +43,6 @@ pub struct LeaseClient {
 enum Over {
     Stop,
     Another,
-    /// The leader is elsewhere: the old stream stays open until the new one is heard, so that
-    /// moving does not look like dying.
-    Moved(Box<FrameStream>),
     Twin(BootId),
 }
 
@@ -53,25 +50,13 @@ enum Over {
 struct Course {
     number: u64,
     backoff: Backoff,
-    old: Option<Box<FrameStream>>,
-}
-
-impl Course {
-    fn renewed(&mut self) {
-        self.backoff.reset();
-        self.old = None;
-    }
 }
 
 impl LeaseClient {
     /// Runs until `shutdown` begins; then says that the agent restarts, unless it left.
     pub async fn run(self, shutdown: Shutdown) {
         let backoff = Backoff::new(Duration::from_millis(20), self.lease / 2);
-        let mut course = Course {
-            number: 0,
-            backoff,
-            old: None,
-        };
+        let mut course = Course { number: 0, backoff };
         while !shutdown.is_begun() {
             course.number += 1;
             let over = match self.next_server(course.number) {
@@ -84,10 +69,6 @@ impl LeaseClient {
             match over {
                 Over::Stop => return,
                 Over::Another => {}
-                Over::Moved(stream) => {
-                    course.old = Some(stream);
-                    continue;
-                }
                 Over::Twin(boot) => tracing::error!(
                     other = %boot,
                     "another process holds the lease with this node's key: is its data directory in \
@@ -163,7 +144,7 @@ impl LeaseClient {
             match word {
                 Some(LeaseWord::Renewed) => {
                     sent = version;
-                    course.renewed();
+                    course.backoff.reset();
                     self.held.send_replace(Some(begun + self.lease));
                 }
                 Some(LeaseWord::Twin(boot)) => return Over::Twin(boot),
@@ -197,9 +178,8 @@ impl LeaseClient {
             }
         };
         let mut sent = 0;
-        // Servers hold their stream at the leader, or where they got through to it. To leave a
-        // stream that works would look like a node that went away.
-        let leader = self.leader();
+        // A stream that works is never left, whoever leads: its server finds the leader, and to
+        // leave would look like a node that went away.
         loop {
             let begun = clock::now();
             let (report, version) = self.report.since(sent);
@@ -213,7 +193,7 @@ impl LeaseClient {
             match tokio::time::timeout(self.lease, renewed).await {
                 Ok(Some(LeaseWord::Renewed)) => {
                     sent = version;
-                    course.renewed();
+                    course.backoff.reset();
                     self.held.send_replace(Some(begun + self.lease));
                 }
                 Ok(Some(LeaseWord::Ending)) => {}
@@ -222,9 +202,6 @@ impl LeaseClient {
                     self.path.avoid(server.0);
                     return Over::Another;
                 }
-            }
-            if self.leader().is_some_and(|now| Some(now) != leader) {
-                return Over::Moved(Box::new(stream));
             }
             tokio::select! {
                 () = shutdown.begun() => {
@@ -260,25 +237,22 @@ impl LeaseClient {
         member.or_else(|| keeper.raft.peer_address(node))
     }
 
-    /// Servers: returns when another leads than now.
+    /// Servers: returns when another leads than now, and a server that lives would have found it.
     async fn another_leads(&self) {
         let Some(keeper) = &self.keeper else {
             return std::future::pending().await;
         };
         let mut view = keeper.raft.watch();
         let leader = keeper.raft.view().leader;
-        loop {
-            let now = keeper.raft.view().leader;
-            if now.is_some() && now != leader {
-                return;
-            }
+        while keeper
+            .raft
+            .view()
+            .leader
+            .is_none_or(|now| Some(now) == leader)
+        {
             keeper.raft.changed(&mut view).await;
         }
-    }
-
-    /// Servers: who leads.
-    fn leader(&self) -> Option<NodeId> {
-        self.keeper.as_ref()?.raft.view().leader
+        tokio::time::sleep(self.lease / 4).await;
     }
 }
 

@@ -461,21 +461,18 @@ enum Outcome {
     Waiting,
 }
 
-/// Says a reason to wait when it changes, and now and then.
+/// Says a reason to wait when it is new, and now and then. Several may take turns.
 #[derive(Default)]
 pub(super) struct Said {
-    last: Option<(String, Instant)>,
+    recent: BTreeMap<String, Instant>,
 }
 
 impl Said {
     pub(super) fn say(&mut self, why: &str) {
-        let repeated = self
-            .last
-            .as_ref()
-            .is_some_and(|(text, at)| text == why && at.elapsed() < REMIND);
-        if !repeated {
+        self.recent.retain(|_, at| at.elapsed() < REMIND);
+        if !self.recent.contains_key(why) {
             tracing::info!("waiting: {why}");
-            self.last = Some((why.to_owned(), clock::now()));
+            self.recent.insert(why.to_owned(), clock::now());
         }
     }
 }
