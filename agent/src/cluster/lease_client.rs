@@ -266,9 +266,9 @@ impl LeaseClient {
             return std::future::pending().await;
         };
         let mut view = keeper.raft.watch();
-        let leader = keeper.raft.view().leader;
+        let leader = keeper.raft.leader();
         loop {
-            let now = keeper.raft.view().leader;
+            let now = keeper.raft.leader();
             if now.is_some() && now != leader {
                 return;
             }
@@ -278,7 +278,7 @@ impl LeaseClient {
 
     /// Servers: who leads.
     fn leader(&self) -> Option<NodeId> {
-        self.keeper.as_ref()?.raft.view().leader
+        self.keeper.as_ref()?.raft.leader()
     }
 }
 
