@@ -161,6 +161,13 @@ impl Links {
         let leases = loops::lease::run(hands.clone(), joined.me.timing, shutdown.clone());
         let sessions = loops::session::run(hands.clone(), shutdown.clone());
         let genesis = server.genesis.clone();
+        let (watched, stopping) = (raft.clone(), shutdown.clone());
+        tasks.critical("raft", async move {
+            tokio::select! {
+                why = watched.ended() => Err(why),
+                () = stopping.begun() => Ok(()),
+            }
+        });
         tasks.critical("leases", leases);
         tasks.critical("sessions", sessions);
         tasks.critical(

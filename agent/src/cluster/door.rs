@@ -259,7 +259,7 @@ impl Services {
             Call::Write(request, op) => {
                 // Servers send to the leader and find another if it is not this one any more.
                 if caller.role == Role::Server && !self.raft.raft.is_leader() {
-                    return Err(CallError::NotLeader(self.raft.raft.view().leader));
+                    return Err(CallError::NotLeader(self.raft.raft.leader()));
                 }
                 let (reply, index) = self.path.write_as(request, op).await?;
                 CallReply::Written(reply, index)
@@ -273,14 +273,14 @@ impl Services {
             }
             Call::Ask(question) => {
                 if caller.role == Role::Server && !self.raft.raft.is_leader() {
-                    return Err(CallError::NotLeader(self.raft.raft.view().leader));
+                    return Err(CallError::NotLeader(self.raft.raft.leader()));
                 }
                 CallReply::Answer(Box::new(self.path.ask(question).await?))
             }
             Call::Http(call) => CallReply::Http((self.http)(call, caller.node).await),
             Call::Lease(news) => {
                 if !self.raft.raft.is_leader() {
-                    return Err(CallError::NotLeader(self.raft.raft.view().leader));
+                    return Err(CallError::NotLeader(self.raft.raft.leader()));
                 }
                 let word = self.leases.take(caller.node, news).await;
                 CallReply::Lease(word.ok_or(CallError::NotLeader(None))?)
@@ -302,7 +302,7 @@ impl Services {
             .members()
             .filter(|member| member.role == Role::Server && member.status != MemberStatus::Leaving);
         ServerList {
-            leader: self.raft.raft.view().leader,
+            leader: self.raft.raft.leader(),
             servers: servers.map(|member| (member.id, member.rpc())).collect(),
         }
     }

@@ -243,13 +243,8 @@ impl LeaseClient {
             return std::future::pending().await;
         };
         let mut view = keeper.raft.watch();
-        let leader = keeper.raft.view().leader;
-        while keeper
-            .raft
-            .view()
-            .leader
-            .is_none_or(|now| Some(now) == leader)
-        {
+        let leader = keeper.raft.leader();
+        while keeper.raft.leader().is_none_or(|now| Some(now) == leader) {
             keeper.raft.changed(&mut view).await;
         }
         tokio::time::sleep(self.lease / 4).await;

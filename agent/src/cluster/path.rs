@@ -204,7 +204,7 @@ impl Path {
             return std::future::pending().await;
         };
         let mut view = raft.watch();
-        while raft.view().leader.is_none_or(|leader| leader == node) {
+        while raft.leader().is_none_or(|leader| leader == node) {
             raft.changed(&mut view).await;
         }
     }
@@ -217,9 +217,7 @@ impl Path {
     /// Whether this node's own raft can tell who leads. A server that has just joined has heard of
     /// no membership yet and goes through others, like a worker.
     fn votes(&self) -> bool {
-        self.raft
-            .as_ref()
-            .is_some_and(|raft| !raft.view().voters.is_empty())
+        self.raft.as_ref().is_some_and(Raft::has_voters)
     }
 
     /// One call to this server.
@@ -242,8 +240,7 @@ impl Path {
         let Some(raft) = self.raft.as_ref().filter(|_| self.votes()) else {
             return self.candidates().first().copied();
         };
-        let view = raft.view();
-        let leader = view.leader.filter(|leader| *leader != raft.id())?;
+        let leader = raft.leader().filter(|leader| *leader != raft.id())?;
         Some((leader, self.address_of(leader)?))
     }
 
@@ -412,7 +409,7 @@ impl Leader for Path {
                 age: age(servers.heard),
             };
         };
-        let leader = raft.view().leader;
+        let leader = raft.leader();
         if leader == Some(raft.id()) {
             // A leader without a quorum does not step down; it is no leader to count on.
             let age = raft.quorum_age();

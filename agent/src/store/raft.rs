@@ -215,6 +215,29 @@ impl Raft {
         answer.await.map_err(|_| stopped())?
     }
 
+    /// Who leads, as far as known here. Every read and every forwarded write asks, so it copies
+    /// nothing else.
+    #[must_use]
+    pub fn leader(&self) -> Option<NodeId> {
+        use openraft::async_runtime::WatchReceiver as _;
+        let metrics = self.inner.server_metrics();
+        metrics.borrow_watched().current_leader
+    }
+
+    /// Whether it knows of any voters: a server without them has heard nothing yet.
+    #[must_use]
+    pub fn has_voters(&self) -> bool {
+        use openraft::async_runtime::WatchReceiver as _;
+        let metrics = self.inner.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics
+            .membership_config
+            .membership()
+            .voter_ids()
+            .next()
+            .is_some()
+    }
+
     /// What raft says of itself.
     #[must_use]
     pub fn view(&self) -> RaftView {

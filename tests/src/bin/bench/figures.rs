@@ -47,7 +47,7 @@ impl Figures {
             .iter()
             .position(|line| line.section == section && line.name == name);
         let place = place.unwrap_or_else(|| {
-            self.lines.push(Figure {
+            let figure = Figure {
                 section,
                 name: name.to_owned(),
                 unit,
@@ -55,8 +55,12 @@ impl Figures {
                 target,
                 wanted_of_etcd: None,
                 samples: BTreeMap::new(),
-            });
-            self.lines.len() - 1
+            };
+            // Behind the others of its section, whenever it is measured.
+            let last = self.lines.iter().rposition(|line| line.section == section);
+            let at = last.map_or(self.lines.len(), |last| last + 1);
+            self.lines.insert(at, figure);
+            at
         });
         &mut self.lines[place]
     }
@@ -169,7 +173,10 @@ impl Figure {
         };
         let target = match (self.wanted_of_etcd, self.target) {
             (Some(share), _) => format!("{share:.1}x etcd{met}"),
-            (None, Some(target)) => format!("{sign} {} {unit}{met}", short(target)),
+            (None, Some(target)) => {
+                let wanted = format!("{sign} {} {unit}", short(target));
+                format!("{}{met}", wanted.trim_end())
+            }
             (None, None) => String::new(),
         };
         vec![
