@@ -200,7 +200,7 @@ fn a_data_folder_of_another_cluster_is_refused() -> Result<()> {
     node.reconfigure(|settings| settings.stack = "other".to_owned());
     node.start()?;
     let folder = node.settings().data_dir.display().to_string();
-    refuses(node, 1, &[&folder, "other"])?;
+    refuses(node, 78, &[&folder, "other"])?;
 
     story.phase("a folder that a newer release wrote is refused, and left as it is");
     node.reconfigure(|settings| settings.stack = "test".to_owned());
