@@ -1,4 +1,4 @@
-//! How a member goes: for good, or to come back at once.
+//! How a member goes for good.
 
 use std::time::Duration;
 
@@ -15,8 +15,6 @@ use crate::store::{Answer, Question};
 
 /// Each step of a leave is given up after this long, and the next one taken.
 const STEP: Duration = Duration::from_secs(25);
-/// A stopping leader waits so long for another to take over.
-const HAND_OVER: Duration = Duration::from_secs(1);
 const FAREWELL: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -86,29 +84,4 @@ fn others(joined: &Joined) -> bool {
             && member.role == Role::Server
             && member.status == MemberStatus::Alive
     })
-}
-
-/// Hands leadership over before the agent stops, so that nobody waits for an election.
-pub(super) async fn hand_over(raft: &Raft) {
-    let view = raft.view();
-    if !raft.is_leader() || view.voters.len() < 2 {
-        return;
-    }
-    let heir = view
-        .matched
-        .iter()
-        .filter(|(node, _)| **node != raft.id() && view.voters.contains(node))
-        .max_by_key(|(_, matched)| **matched);
-    let Some((heir, _)) = heir else { return };
-    if raft.hand_over(*heir).await.is_ok() {
-        let mut seen = raft.watch();
-        let handed = async {
-            while raft.is_leader() {
-                raft.changed(&mut seen).await;
-            }
-        };
-        if tokio::time::timeout(HAND_OVER, handed).await.is_ok() {
-            tracing::info!(to = %heir, "handed leadership over");
-        }
-    }
 }

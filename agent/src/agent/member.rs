@@ -112,7 +112,7 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
         () = joined.acts.told_to_leave() => leaving::leave(&joined, links.raft.as_ref(), swarm).await,
     };
     if let Some(raft) = &links.raft {
-        leaving::hand_over(raft).await;
+        raft.step_down().await;
     }
     shutdown.begin();
     // Farewells (of the lease, of the registry's duty) still need raft.

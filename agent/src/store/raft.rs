@@ -348,8 +348,9 @@ impl Raft {
         }
     }
 
-    /// Stops. A leader hands over first: the others need not find out that it is gone.
-    pub async fn stop(&self) {
+    /// A leader hands over to the voter that is furthest, and waits a moment for it to lead: the
+    /// others need not find out that this one is gone.
+    pub async fn step_down(&self) {
         let view = self.view();
         let others = view.voters.iter().filter(|id| **id != self.id);
         let heir = others.max_by_key(|id| view.matched.get(*id).copied());
@@ -362,8 +363,15 @@ impl Raft {
                     self.changed(&mut watch).await;
                 }
             };
-            let _ = tokio::time::timeout(HAND_OVER, deposed).await;
+            if tokio::time::timeout(HAND_OVER, deposed).await.is_ok() {
+                tracing::info!(to = %heir, "handed leadership over");
+            }
         }
+    }
+
+    /// Stops; a leader steps down first.
+    pub async fn stop(&self) {
+        self.step_down().await;
         if let Err(error) = self.inner.shutdown().await {
             tracing::warn!(%error, "raft did not stop cleanly");
         }
