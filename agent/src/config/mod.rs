@@ -23,6 +23,7 @@ mod sections;
 mod shape;
 mod storage;
 mod syntax;
+mod template;
 mod timing;
 mod tree;
 
@@ -35,9 +36,10 @@ pub use network::AdminNetwork;
 pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use shape::{
-    Config, Dns, Docker, Listen, Log, LogFormat, LogLevel, Recursors, Registry, S3, Storage,
-    SwarmMode, Timing,
+    Config, Dns, Docker, Listen, Log, LogFormat, LogLevel, Recursors, Registrator, Registry, S3,
+    Storage, SwarmMode, Timing,
 };
+pub use template::{Part, Template};
 
 /// The exit code for a bad configuration (`sysexits.h`).
 pub const EX_CONFIG: u8 = 78;
