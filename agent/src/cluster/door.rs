@@ -13,7 +13,6 @@ use super::messages::{Call, CallError, CallReply, Open, ServerList};
 use super::path::Path;
 use super::raft_door::RaftDoor;
 use super::rights;
-use crate::decide::swarm::JoinOffer;
 use crate::model::{ClusterId, MemberStatus, NodeId, Role};
 use crate::pki::{ALPN_JOIN, PeerIdentity};
 use crate::rpc::{Handler, Incoming, MAX_PAYLOAD, Peer};
@@ -24,7 +23,7 @@ use crate::task::clock;
 pub type HttpDoor = Arc<dyn Fn(HttpCall, NodeId) -> BoxFuture<'static, HttpReply> + Send + Sync>;
 
 /// What a member needs to join the Docker Swarm.
-pub type SwarmDoor = Arc<dyn Fn(NodeId) -> Option<JoinOffer> + Send + Sync>;
+pub type SwarmDoor = Arc<dyn Fn(NodeId, Question) -> Answer + Send + Sync>;
 
 /// Everything a member server serves.
 pub struct Services {
@@ -42,7 +41,7 @@ pub struct Services {
     pub authority: Authority,
     /// HTTP for workers.
     pub http: HttpDoor,
-    /// The Swarm's join tokens, each for the role that it is meant for.
+    /// What is written down of the Swarm, for the member that asks.
     pub swarm: SwarmDoor,
 }
 
@@ -268,8 +267,8 @@ impl Services {
                 let read = self.raft.raft.read_index().await;
                 CallReply::ReadIndex(read.map_err(|_| CallError::NotLeader(None))?)
             }
-            Call::Ask(Question::SwarmJoin) => {
-                CallReply::Answer(Box::new(Answer::SwarmJoin((self.swarm)(caller.node))))
+            Call::Ask(question @ (Question::SwarmJoin | Question::SwarmServices)) => {
+                CallReply::Answer(Box::new((self.swarm)(caller.node, question)))
             }
             Call::Ask(question) => {
                 if caller.role == Role::Server && !self.raft.raft.is_leader() {

@@ -1,11 +1,12 @@
 //! Floor 4: the node's Docker Engine.
 //!
-//! Owns: the one way to the engine ([`Engine`]), its words turned into ours, and what to do about
-//! each way in which it may fail. Does not own: what should become of the engine (`decide::swarm`)
-//! and when to try again (`loops::swarm`).
+//! Owns: the ways to the engine ([`Engine`] for its Swarm, [`Containers`] for what it runs), its words turned into ours, and what to do about
+//! each way in which it may fail. Does not own: what should become of the engine (`decide::swarm`,
+//! `decide::registrator`) and when to try again (their twins among the loops).
 //!
 //! Always true: every call ends in bounded time; no error and no log line carries a join token.
 
+mod containers;
 mod error;
 mod local;
 mod read;
@@ -13,6 +14,7 @@ pub mod trust;
 
 use futures_util::future::BoxFuture;
 
+pub use containers::{Containers, Ended, Event, Events};
 pub use error::EngineError;
 pub use local::LocalEngine;
 
