@@ -27,11 +27,11 @@ use crate::loops::leader::LeaderHands;
 use crate::loops::registry::Tenure;
 use crate::model::{Member, Role};
 use crate::pki::{CertStore, tls};
-use crate::store::{Answer, Leader, Question};
 use crate::store::memory::LeaderMemory;
 use crate::store::raft::Raft;
 use crate::store::raft_types::Peer;
 use crate::store::report::Report;
+use crate::store::{Answer, Leader, Question};
 use crate::task::{self, Tasks};
 
 /// How often the proposer of a new cluster stands before it leaves it to raft's timers.
@@ -145,9 +145,9 @@ impl Links {
             swarm: Arc::new(move |node, question| {
                 let state = store.state();
                 match question {
-                    Question::SwarmServices => Answer::SwarmServices(
-                        loops::swarm::offers(&state).unwrap_or_default(),
-                    ),
+                    Question::SwarmServices => {
+                        Answer::SwarmServices(loops::swarm::offers(&state).unwrap_or_default())
+                    }
                     _ => Answer::SwarmJoin(loops::swarm::offer_to(&state, node).ok().flatten()),
                 }
             }),

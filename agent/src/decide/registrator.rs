@@ -299,7 +299,9 @@ impl<'a> Maker<'a> {
             return self.is_free(&id).then_some(id);
         };
         if is_loops(given) {
-            complaints.add(format!("not registered: the id {given:?} is the agent's own"));
+            complaints.add(format!(
+                "not registered: the id {given:?} is the agent's own"
+            ));
             return None;
         }
         let holder = self.desired.services.get(&given.to_lowercase());

@@ -19,8 +19,8 @@ pub use records::{
 pub use status::{Blocked, Status, Waiting};
 pub use view::{Plan, Step, View};
 pub use words::{
-    EngineInfo, How, Intent, JoinOffer, Local, Memory, NodeEntry, Nodes, Offers, Recorded, SwarmNode,
-    SwarmPort, SwarmService, SwarmView, Tokens,
+    EngineInfo, How, Intent, JoinOffer, Local, Memory, NodeEntry, Nodes, Offers, Recorded,
+    SwarmNode, SwarmPort, SwarmService, SwarmView, Tokens,
 };
 
 use crate::model::Role;

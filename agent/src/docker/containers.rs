@@ -22,7 +22,14 @@ use crate::task::clock;
 /// is missed.
 const OVERLAP: Duration = Duration::from_secs(2);
 /// What may change a service. A check in a container would otherwise make an event of each run.
-const KINDS: [&str; 6] = ["start", "die", "health_status", "rename", "update", "remove"];
+const KINDS: [&str; 6] = [
+    "start",
+    "die",
+    "health_status",
+    "rename",
+    "update",
+    "remove",
+];
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +59,7 @@ pub trait Containers: Send + Sync + 'static {
     /// The ids of all that run.
     fn running(&self) -> BoxFuture<'_, Result<Vec<String>, EngineError>>;
     /// One of them; `None`: it runs no more, or is gone.
-    fn inspect<'a>(&'a self, id: &'a str)
-    -> BoxFuture<'a, Result<Option<Container>, EngineError>>;
+    fn inspect<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Container>, EngineError>>;
     /// What the Swarm's services offer; `None`: this engine does not manage one.
     fn services(&self) -> BoxFuture<'_, Result<Option<Vec<SwarmService>>, EngineError>>;
     /// Runs a line in a container's shell, and keeps at most `most` bytes of what it prints. After
@@ -104,10 +110,7 @@ impl Containers for LocalEngine {
         })
     }
 
-    fn inspect<'a>(
-        &'a self,
-        id: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Container>, EngineError>> {
+    fn inspect<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Container>, EngineError>> {
         Box::pin(async move {
             let found = self
                 .call("container inspect", self.patience(), async |docker| {

@@ -11,7 +11,9 @@ use bollard::models::{
 };
 use serde_json::Value;
 
-use crate::decide::registrator::{Binding, Container, Health, HealthStatus, Port, Protocol, is_ours};
+use crate::decide::registrator::{
+    Binding, Container, Health, HealthStatus, Port, Protocol, is_ours,
+};
 use crate::decide::swarm::{EngineInfo, Local, SwarmNode, SwarmPort, SwarmService, SwarmView};
 
 pub(super) fn info(answer: SystemInfo) -> EngineInfo {
@@ -91,7 +93,9 @@ fn offer(service: &Service) -> Option<SwarmService> {
     let offer = SwarmService {
         id: service.id.clone()?,
         name: spec.name.clone()?,
-        labels: labels.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        labels: labels
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
         ports,
     };
     (!offer.labels.is_empty() || !offer.ports.is_empty()).then_some(offer)
@@ -138,7 +142,11 @@ pub(super) fn container(answer: ContainerInspectResponse) -> Option<Container> {
     });
     let mut container = Container {
         id,
-        name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        name: answer
+            .name
+            .unwrap_or_default()
+            .trim_start_matches('/')
+            .to_owned(),
         started: state.started_at.unwrap_or_default(),
         network_mode: host.network_mode.unwrap_or_default(),
         health,
@@ -160,13 +168,19 @@ fn fill(container: &mut Container, config: ContainerConfig, settings: NetworkSet
     container.env = env.filter_map(split).collect();
     container.labels = config.labels.unwrap_or_default().into_iter().collect();
     let exposed = config.exposed_ports.unwrap_or_default();
-    container.exposed = exposed.iter().filter_map(|port| Port::parse(port)).collect();
+    container.exposed = exposed
+        .iter()
+        .filter_map(|port| Port::parse(port))
+        .collect();
     container.exposed.sort();
     let mapped = settings.ports.unwrap_or_default().into_iter();
     container.mapped = mapped
         .filter_map(|(port, bindings)| {
             let bindings = bindings.unwrap_or_default();
-            Some((Port::parse(&port)?, bindings.iter().filter_map(binding).collect()))
+            Some((
+                Port::parse(&port)?,
+                bindings.iter().filter_map(binding).collect(),
+            ))
         })
         .collect();
     let networks: HashMap<_, _> = settings.networks.unwrap_or_default();

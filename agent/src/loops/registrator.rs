@@ -272,7 +272,9 @@ impl Round for RegistratorLoop {
             tracing::info!("registrator: works again");
         }
         self.backoff.reset();
-        let left = self.looked.map_or(FULL_LOOK, |at| FULL_LOOK.saturating_sub(age(at)));
+        let left = self
+            .looked
+            .map_or(FULL_LOOK, |at| FULL_LOOK.saturating_sub(age(at)));
         Ok(Next::After(if self.has_tasks() {
             FEED.min(left)
         } else {

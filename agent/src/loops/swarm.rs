@@ -16,8 +16,8 @@ pub use join_info::{FromState, JoinInfo, JoinInfoError, offer_to, offers};
 pub use report::{SwarmStatus, WorkError};
 
 use crate::decide::swarm::{
-    CLUSTER, EngineInfo, INTENT, Intent, JoinOffer, Local, Memory, NODES, OFFERS, Plan, RecordError,
-    Records, Step, SwarmView, TOKENS, View, encode, plan,
+    CLUSTER, EngineInfo, INTENT, Intent, JoinOffer, Local, Memory, NODES, OFFERS, Plan,
+    RecordError, Records, Step, SwarmView, TOKENS, View, encode, plan,
 };
 use crate::disk::{DataDir, DiskError};
 use crate::docker::{Advertise, Engine, NodeChange};

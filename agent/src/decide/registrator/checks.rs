@@ -144,7 +144,9 @@ fn finish(draft: Draft, subject: &Subject<'_>, complaints: &mut Complaints<'_>) 
         None | Some("critical") => CheckStatus::Critical,
         Some(_) => {
             let what = "SERVICE_CHECK_INITIAL_STATUS is left out";
-            complaints.add(format!("{what}: it is none of passing, warning and critical"));
+            complaints.add(format!(
+                "{what}: it is none of passing, warning and critical"
+            ));
             CheckStatus::Critical
         }
     };
@@ -214,7 +216,9 @@ fn span(key: &str, text: &str, complaints: &mut Complaints<'_>) -> Option<Durati
     let read = duration::parse(text);
     if read.is_err() {
         let key = key.to_uppercase();
-        complaints.add(format!("SERVICE_{key} is left out: it is no duration like 10s"));
+        complaints.add(format!(
+            "SERVICE_{key} is left out: it is no duration like 10s"
+        ));
     }
     read.ok()
 }

@@ -107,13 +107,33 @@ mod tests {
             (&[("SERVICE_Name", "web")], "name", Some("web")),
             (&[("service_name", "web")], "name", None),
             (&[("SERVICE_NAME", "")], "name", None),
-            (&[("SERVICE_NAME", "a"), ("SERVICE_NAME", "b")], "name", Some("b")),
-            (&[("SERVICE_80_NAME", "a"), ("SERVICE_NAME", "b")], "name", Some("a")),
-            (&[("SERVICE_NAME", "b"), ("SERVICE_80_NAME", "a")], "name", Some("a")),
-            (&[("SERVICE_80_NAME", "a"), ("SERVICE_80_NAME", "b")], "name", Some("b")),
+            (
+                &[("SERVICE_NAME", "a"), ("SERVICE_NAME", "b")],
+                "name",
+                Some("b"),
+            ),
+            (
+                &[("SERVICE_80_NAME", "a"), ("SERVICE_NAME", "b")],
+                "name",
+                Some("a"),
+            ),
+            (
+                &[("SERVICE_NAME", "b"), ("SERVICE_80_NAME", "a")],
+                "name",
+                Some("a"),
+            ),
+            (
+                &[("SERVICE_80_NAME", "a"), ("SERVICE_80_NAME", "b")],
+                "name",
+                Some("b"),
+            ),
             (&[("SERVICE_81_NAME", "a")], "name", None),
             (&[("SERVICE_080_NAME", "a")], "name", None),
-            (&[("SERVICE_NAME", "b"), ("SERVICE_80_NAME", "")], "name", None),
+            (
+                &[("SERVICE_NAME", "b"), ("SERVICE_80_NAME", "")],
+                "name",
+                None,
+            ),
         ];
         for (pairs, key, wanted) in cases {
             assert_eq!(read(pairs, 80).get(key), wanted, "{pairs:?}");
@@ -152,7 +172,9 @@ mod tests {
         let many: Vec<(String, String)> = (0..70)
             .map(|number| (format!("SERVICE_K{number}"), String::new()))
             .collect();
-        let pairs = many.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let pairs = many
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
         let mut said = Vec::new();
         let meta = Metadata::read(pairs, 80).meta(&mut Complaints::new("web", &mut said));
         assert_eq!((meta.len(), said.len()), (META_PAIRS, 70 - META_PAIRS));

@@ -125,9 +125,16 @@ mod tests {
         let mut said = Vec::new();
         let mut tag = |text: &str| {
             let template = Template::parse(text).unwrap();
-            render(&template, &container, &mut Complaints::new("web", &mut said))
+            render(
+                &template,
+                &container,
+                &mut Complaints::new("web", &mut said),
+            )
         };
-        assert_eq!(tag("x{{.Name}}-{{.Config.Tty}}").as_deref(), Some("x/web-true"));
+        assert_eq!(
+            tag("x{{.Name}}-{{.Config.Tty}}").as_deref(),
+            Some("x/web-true")
+        );
         assert_eq!(tag("{{.Config.Env}}"), None);
         assert_eq!(tag("{{.Config.Hostname}}"), None);
         assert_eq!(said.len(), 2, "{said:?}");

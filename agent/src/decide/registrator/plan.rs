@@ -51,15 +51,19 @@ pub fn plan(desired: &mut Desired, rows: &LocalRows) -> Vec<Step> {
             continue;
         }
         let found = rows.check(&check_id(&wanted.service.id));
-        let stands = before == Some(&wanted.kept)
-            && row == Some(&wanted.service)
-            && is_same(found, wanted);
+        let stands =
+            before == Some(&wanted.kept) && row == Some(&wanted.service) && is_same(found, wanted);
         if !stands {
             steps.push(Step::Keep(Box::new(wanted.clone())));
         }
         let same_origin = before.is_some_and(|kept| kept.origin == wanted.kept.origin);
         let found = found.filter(|_| same_origin);
-        steps.extend(wanted.check.as_ref().and_then(|check| report(check, wanted, found)));
+        steps.extend(
+            wanted
+                .check
+                .as_ref()
+                .and_then(|check| report(check, wanted, found)),
+        );
     }
     steps
 }
@@ -86,7 +90,5 @@ fn is_same(found: Option<&LocalCheck>, wanted: &Wanted) -> bool {
         output: String::new(),
         ..row.clone()
     };
-    found.is_some_and(|found| {
-        found.spec == check.spec && plain(&found.row) == plain(&check.row)
-    })
+    found.is_some_and(|found| found.spec == check.spec && plain(&found.row) == plain(&check.row))
 }

@@ -83,10 +83,7 @@ enum Shared<'a> {
     With(&'a Container),
 }
 
-fn shared_network<'a>(
-    container: &Container,
-    all: &'a BTreeMap<String, Container>,
-) -> Shared<'a> {
+fn shared_network<'a>(container: &Container, all: &'a BTreeMap<String, Container>) -> Shared<'a> {
     match container.network_mode.split_once(':') {
         None if container.network_mode == "host" => Shared::Host,
         Some(("container", id)) => all.get(id).map_or(Shared::None, Shared::With),
