@@ -209,3 +209,98 @@ fn without_environment(mut inspect: Value) -> Value {
     }
     inspect
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inspected(change: impl FnOnce(&mut Value)) -> Option<Container> {
+        let mut answer = serde_json::json!({
+            "Id": "0123", "Name": "/web",
+            "State": {
+                "Running": true, "StartedAt": "2024-01-01T00:00:00Z",
+                "Health": { "Status": "healthy", "Log": [{ "Output": "first" }, { "Output": "last" }] },
+            },
+            "Config": {
+                "Image": "nginx", "Env": ["PASSWORD=x", "SERVICE_NAME=a=b", "SERVICE_BARE"],
+                "ExposedPorts": { "80/tcp": {}, "53/udp": {}, "x/tcp": {} }, "Labels": { "a": "b" },
+            },
+            "HostConfig": { "NetworkMode": "bridge" },
+            "NetworkSettings": {
+                "Ports": {
+                    "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "8080" }, { "HostIp": "::", "HostPort": "8080" }],
+                    "53/udp": null,
+                    "81/tcp": [{ "HostIp": "10.0.0.9", "HostPort": "81" }],
+                    "82/tcp": [{ "HostIp": "", "HostPort": "" }],
+                },
+                "Networks": { "bridge": { "IPAddress": "172.17.0.2" }, "host": { "IPAddress": "" } },
+            },
+        });
+        change(&mut answer);
+        container(serde_json::from_value(answer).unwrap())
+    }
+
+    #[test]
+    fn a_container_is_read_without_its_secrets() {
+        let web = inspected(|_| {}).unwrap();
+        assert_eq!((web.name.as_str(), web.image.as_str()), ("web", "nginx"));
+        assert_eq!(web.env, [("SERVICE_NAME".to_owned(), "a=b".to_owned())]);
+        assert!(!format!("{:?} {}", web.env, web.inspect).contains("PASSWORD"));
+        assert_eq!(web.inspect["HostConfig"]["NetworkMode"], "bridge");
+        let port = |text| Port::parse(text).unwrap();
+        assert_eq!(web.exposed, [port("53/udp"), port("80")]);
+        let first = |text| web.mapped[&port(text)].first().copied();
+        let binding = |address: Option<&str>, port| Binding {
+            address: address.map(|address| address.parse().unwrap()),
+            port,
+        };
+        assert_eq!(first("80"), Some(binding(None, 8080)));
+        assert_eq!(first("81"), Some(binding(Some("10.0.0.9"), 81)));
+        assert_eq!((first("82"), first("53/udp")), (None, None));
+        assert_eq!(web.networks.len(), 1);
+        let health = web.health.unwrap();
+        assert_eq!(
+            (health.status, health.output.as_str()),
+            (HealthStatus::Healthy, "last")
+        );
+    }
+
+    #[test]
+    fn what_does_not_run_is_none() {
+        assert!(inspected(|answer| answer["State"]["Running"] = false.into()).is_none());
+        assert!(inspected(|answer| answer["State"]["Restarting"] = true.into()).is_none());
+        assert!(inspected(|answer| answer["State"] = Value::Null).is_none());
+        assert!(inspected(|answer| answer["Id"] = Value::Null).is_none());
+        let bare = inspected(|answer| {
+            answer["Config"] = Value::Null;
+            answer["NetworkSettings"] = Value::Null;
+            answer["HostConfig"] = Value::Null;
+        });
+        assert!(bare.unwrap().mapped.is_empty());
+    }
+
+    #[test]
+    fn services_offer_their_labels_and_the_ports_of_the_mesh() {
+        let services = serde_json::json!([
+            { "ID": "b", "Spec": { "Name": "plain", "Labels": { "other": "x" } } },
+            {
+                "ID": "c",
+                "Spec": { "Name": "web", "Labels": { "SERVICE_TAGS": "t", "other": "x" } },
+                "Endpoint": { "Ports": [
+                    { "Protocol": "udp", "TargetPort": 53, "PublishedPort": 30053, "PublishMode": "ingress" },
+                    { "Protocol": "tcp", "TargetPort": 80, "PublishedPort": 30080 },
+                    { "Protocol": "tcp", "TargetPort": 81, "PublishedPort": 81, "PublishMode": "host" },
+                    { "Protocol": "tcp", "TargetPort": 82 },
+                ] },
+            },
+            { "ID": "a", "Spec": { "Name": "labelled", "Labels": { "SERVICE_NAME": "n" } } },
+        ]);
+        let services: Vec<Service> = serde_json::from_value(services).unwrap();
+        let found = offers(&services);
+        let names: Vec<&str> = found.iter().map(|offer| offer.name.as_str()).collect();
+        assert_eq!(names, ["labelled", "web"]);
+        let ports: Vec<u16> = found[1].ports.iter().map(|port| port.published).collect();
+        assert_eq!(ports, [30053, 30080]);
+        assert_eq!(found[1].labels.len(), 1);
+    }
+}

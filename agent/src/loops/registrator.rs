@@ -65,6 +65,8 @@ pub struct RegistratorLoop {
     met: bool,
     /// Since when no engine runs.
     away: Option<Instant>,
+    /// How long it may be away.
+    patience: Duration,
     /// A task has come whose service was not asked for yet.
     new_task: bool,
     backoff: Backoff,
@@ -94,6 +96,7 @@ impl RegistratorLoop {
             asked: None,
             met: false,
             away: None,
+            patience: AWAY,
             new_task: false,
             backoff: Backoff::new(AGAIN_FIRST, AGAIN_CAP),
             complaints: BTreeSet::new(),
@@ -112,7 +115,7 @@ impl RegistratorLoop {
         self.met |= seen.is_ok();
         let nobody = seen.as_ref().is_err_and(EngineError::is_nobody);
         self.away = nobody.then(|| self.away.unwrap_or_else(clock::now));
-        if self.away.is_some_and(|since| age(since) >= AWAY) {
+        if self.away.is_some_and(|since| age(since) >= self.patience) {
             self.known.clear();
         }
         // What an earlier run of the agent has registered is left alone until it is clear whether
