@@ -147,13 +147,13 @@ fn containers_are_found_by_name_as_long_as_they_run() -> Result<()> {
     ];
     let check = [
         "-e",
-        "SERVICE_CHECK_CMD=cat /tmp/fit",
+        "SERVICE_CHECK_CMD=cat /tmp/fit || exit 2",
         "-l",
         "SERVICE_CHECK_INTERVAL=1s",
     ];
     run(&cluster, "w1", &[&checked[..], &check].concat())?;
     cluster.wait("the check has failed in the container", SOON, || {
-        let checks = cluster.node("s1").http_get("/v1/health/checks/checked")?;
+        let checks = cluster.node("w1").http_get("/v1/agent/checks")?;
         ensure!(checks.text().contains("No such file"), "{}", checks.text());
         Ok(())
     })?;
