@@ -190,13 +190,13 @@ impl<'a> Maker<'a> {
             .chain(&container.labels)
             .chain(labels.into_iter().flatten())
             .map(|(key, value)| (key.as_str(), value.as_str()));
-        let metadata = Metadata::read(pairs, exposed.number);
-        if metadata.get("ignore").is_some() {
-            return;
-        }
         let who = format!("container {}", container.name);
         let mut said = Vec::new();
         let mut complaints = Complaints::new(&who, &mut said);
+        let metadata = Metadata::read(pairs, exposed.number, &mut complaints);
+        if metadata.get("ignore").is_some() {
+            return;
+        }
         let made = self.make(source, &metadata, &mut complaints);
         self.desired.complaints.append(&mut said);
         if let Some(wanted) = made {

@@ -8,6 +8,8 @@ use crate::model::{META_PAIRS, meta_problem};
 const PREFIX: &str = "SERVICE_";
 /// These shape the service; all else becomes its metadata.
 const CONSUMED: [&str; 3] = ["name", "id", "tags"];
+/// Longer values are left out: all services of a node must fit into one message.
+const LONGEST: usize = 8192;
 
 /// The keys that count for one port, in lower case and without prefixes.
 #[derive(Clone, Debug, Default)]
@@ -31,13 +33,24 @@ pub fn is_ours(key: &str) -> bool {
 impl Metadata {
     /// What counts for `port` of `pairs`: later ones win, but what is said of the port alone wins
     /// over all that is said of every port.
-    pub(super) fn read<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, port: u16) -> Self {
+    pub(super) fn read<'a>(
+        pairs: impl Iterator<Item = (&'a str, &'a str)>,
+        port: u16,
+        complaints: &mut Complaints<'_>,
+    ) -> Self {
         let mut values: BTreeMap<String, Value> = BTreeMap::new();
         let port = port.to_string();
         for (key, text) in pairs {
             let Some(key) = key.strip_prefix(PREFIX) else {
                 continue;
             };
+            if key.len().max(text.len()) > LONGEST {
+                let key = show(key);
+                complaints.add(format!(
+                    "SERVICE_{key} is left out: it is longer than {LONGEST} bytes"
+                ));
+                continue;
+            }
             let key = key.to_lowercase();
             let (key, own) = match key.split_once('_') {
                 Some((number, rest)) if number.parse::<i64>().is_ok() => {
@@ -97,7 +110,11 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)], port: u16) -> Metadata {
-        Metadata::read(pairs.iter().copied(), port)
+        Metadata::read(
+            pairs.iter().copied(),
+            port,
+            &mut Complaints::new("web", &mut Vec::new()),
+        )
     }
 
     #[test]
@@ -168,6 +185,15 @@ mod tests {
     }
 
     #[test]
+    fn endless_values_are_no_values() {
+        let endless = "a,".repeat(LONGEST);
+        let mut said = Vec::new();
+        let pairs = [("SERVICE_TAGS", endless.as_str())].into_iter();
+        let read = Metadata::read(pairs, 80, &mut Complaints::new("web", &mut said));
+        assert_eq!((read.get("tags"), said.len()), (None, 1));
+    }
+
+    #[test]
     fn no_more_metadata_than_a_service_may_have() {
         let many: Vec<(String, String)> = (0..70)
             .map(|number| (format!("SERVICE_K{number}"), String::new()))
@@ -176,7 +202,8 @@ mod tests {
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()));
         let mut said = Vec::new();
-        let meta = Metadata::read(pairs, 80).meta(&mut Complaints::new("web", &mut said));
+        let mut complaints = Complaints::new("web", &mut said);
+        let meta = Metadata::read(pairs, 80, &mut complaints).meta(&mut complaints);
         assert_eq!((meta.len(), said.len()), (META_PAIRS, 70 - META_PAIRS));
     }
 }

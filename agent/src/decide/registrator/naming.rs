@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::words::Port;
 use super::{Complaints, Container};
 use crate::config::{Part, Template};
+use crate::decide::services::is_loops;
 
 /// A service's name for want of a better one: the image's last element, without tag and digest.
 pub(super) fn name_of_image(image: &str) -> &str {
@@ -13,11 +14,17 @@ pub(super) fn name_of_image(image: &str) -> &str {
     last.split(':').next().unwrap_or_default()
 }
 
-/// `<host>:<container or Swarm service>:<port>`, and the protocol if it is not TCP.
+/// `<host>:<container or Swarm service>:<port>`, and the protocol if it is not TCP. A host may have
+/// a name that looks like one of the agent's own ids.
 pub(super) fn id(host: &str, name: &str, port: Port) -> String {
+    let node = if is_loops(&format!("{host}:")) {
+        "node-"
+    } else {
+        ""
+    };
     match port.protocol.suffix() {
-        Some(protocol) => format!("{host}:{name}:{}:{protocol}", port.number),
-        None => format!("{host}:{name}:{}", port.number),
+        Some(protocol) => format!("{node}{host}:{name}:{}:{protocol}", port.number),
+        None => format!("{node}{host}:{name}:{}", port.number),
     }
 }
 
@@ -97,6 +104,7 @@ mod tests {
         let port = |text| Port::parse(text).unwrap();
         assert_eq!(id("n1", "web", port("80/tcp")), "n1:web:80");
         assert_eq!(id("n1", "dns", port("53/udp")), "n1:dns:53:udp");
+        assert_eq!(id("swarmer", "web", port("80")), "node-swarmer:web:80");
     }
 
     #[test]

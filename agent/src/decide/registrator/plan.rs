@@ -70,9 +70,10 @@ pub fn plan(desired: &mut Desired, rows: &LocalRows) -> Vec<Step> {
 
 /// A check that is new starts with the result that it comes with.
 fn report(check: &LocalCheck, wanted: &Wanted, found: Option<&LocalCheck>) -> Option<Step> {
-    let found = &found?.row;
-    let row = &check.row;
-    let news = (found.status, &found.output) != (row.status, &row.output);
+    let (found, row) = (found?, &check.row);
+    let before = (found.row.status, &found.row.output);
+    // What was read from disk would take the catalog's word for its result, which is older.
+    let news = found.restored || before != (row.status, &row.output);
     (wanted.told && news).then(|| Step::Report {
         check: row.check_id.clone(),
         status: row.status,

@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::decide::services::Kept;
-use crate::model::CheckRow;
 
 /// Does the steps, as `LocalServices` does them.
 fn act(rows: &mut LocalRows, steps: Vec<Step>) {
@@ -45,8 +44,9 @@ fn act(rows: &mut LocalRows, steps: Vec<Step>) {
                 status,
                 output,
             } => {
-                let row: &mut CheckRow = &mut rows.checks.get_mut(&check).unwrap().row;
-                (row.status, row.output) = (status, output);
+                let check = rows.checks.get_mut(&check).unwrap();
+                (check.row.status, check.row.output) = (status, output);
+                check.restored = false;
             }
         }
     }
@@ -179,4 +179,26 @@ fn what_a_client_has_registered_is_said_to_be_in_the_way() {
     );
     assert_eq!(plan(&mut found, &rows), []);
     assert!(found.complaints[0].contains("\"Alone\""), "{found:?}");
+}
+
+#[test]
+fn after_a_restart_docker_is_believed_rather_than_the_catalog() {
+    let starting = Container {
+        health: Some(Health {
+            status: HealthStatus::Starting,
+            output: String::new(),
+        }),
+        ..container("web", &["80:8080"], &[])
+    };
+    let mut rows = LocalRows::default();
+    let mut found = with(&Registrator::default(), &[starting], &[]);
+    act(&mut rows, plan(&mut found, &LocalRows::default()));
+    assert_eq!(plan(&mut found, &rows), []);
+    rows.checks
+        .values_mut()
+        .for_each(|check| check.restored = true);
+    let steps = plan(&mut found, &rows);
+    assert!(matches!(steps[..], [Step::Report { .. }]), "{steps:?}");
+    act(&mut rows, steps);
+    assert_eq!(plan(&mut found, &rows), []);
 }
