@@ -174,6 +174,14 @@ async fn enter(
                 wanted: format!("{}.{}", me.dc, me.stack),
             });
         }
+        if papers.server.is_some() && papers::has_lost_raft(disk)? {
+            let folder = disk.root().display().to_string();
+            papers::forget(disk)?;
+            return Err(AgentError::LostRaft {
+                folder,
+                node: me.id,
+            });
+        }
         let fine = Validity::of_pem(&papers.certificate)?.holds(clock::wall());
         if fine {
             return Ok(Some(papers));

@@ -86,6 +86,8 @@ pub struct LeaseView {
     pub node: NodeId,
     /// Milliseconds since its last renewal.
     pub age: u64,
+    /// Milliseconds that a node which was lost too often of late has yet to last before it counts.
+    pub proving: Option<u64>,
     /// What the node last said of itself: Swarm state, registry, certificate, …
     pub report: std::collections::BTreeMap<String, String>,
 }
