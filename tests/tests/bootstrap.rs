@@ -71,6 +71,24 @@ fn servers_that_start_in_any_order_and_late_are_one_cluster() -> Result<()> {
 }
 
 #[test]
+fn b1_workers_that_discovery_finds_too_do_not_count_as_servers() -> Result<()> {
+    let story = Story::of("workers that discovery finds too do not count as servers");
+    let cluster = Cluster::of(3).workers(4).prepare()?;
+    let all: Vec<String> = cluster
+        .nodes()
+        .iter()
+        .map(|node| node.address().to_string())
+        .collect();
+    for node in cluster.nodes() {
+        node.reconfigure(|settings| settings.join.clone_from(&all));
+    }
+    story.phase("every node is told of all seven addresses");
+    cluster.start_all()?;
+    cluster.wait_serving()?;
+    is_one_cluster(&cluster)
+}
+
+#[test]
 fn nothing_forms_while_one_server_is_missing_and_all_once_it_comes() -> Result<()> {
     let story = Story::of("nothing forms while one server is missing, and all once it comes");
     let cluster = Cluster::of(3).prepare()?;

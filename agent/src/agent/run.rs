@@ -59,6 +59,9 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
 
     // Who we are to others, from the first connection on.
     let door = Arc::new(Door::default());
+    if me.role == Role::Worker {
+        door.set_worker(token.clone());
+    }
     let certificates = tls::CertStore::empty();
     let pick = member::pick_config(&me, &certificates)?;
     let serving = rpc::serve(
