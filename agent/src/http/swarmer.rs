@@ -134,6 +134,7 @@ fn member_view(
 ) -> MemberStatusView {
     let lease = report.leases.iter().find(|lease| lease.node == member.id);
     let name = member.name.as_str();
+    let since = state.time().max(report.time).since(member.since);
     MemberStatusView {
         id: member.id,
         name: member.name.to_string(),
@@ -147,7 +148,7 @@ fn member_view(
         health: lease_check(state, name),
         lease_age: lease.map(|lease| lease.age),
         proving: lease.and_then(|lease| lease.proving),
-        since: u64::try_from(state.time().since(member.since).as_millis()).unwrap_or(u64::MAX),
+        since: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         services: state.catalog().services_of(name).count(),
         report: lease.map(|lease| lease.report.clone()).unwrap_or_default(),
     }
