@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 
-use super::swarm::JoinInfo;
+use super::swarm::{JoinInfo, JoinInfoError};
 use crate::config::Registrator;
-use crate::decide::registrator::{Container, Desired, View, desired, plan};
+use crate::decide::registrator::{Container, Desired, Step, View, desired, plan};
 use crate::decide::swarm::SwarmService;
 use crate::disk::DiskError;
 use crate::docker::{Containers, EngineError, Event, Events};
@@ -28,7 +28,7 @@ const FULL_LOOK: Duration = Duration::from_secs(60);
 const AWAY: Duration = Duration::from_secs(30);
 /// A Swarm's services are asked for so soon again, where nobody tells when they change.
 const FEED: Duration = Duration::from_secs(5);
-/// How long a server may take to tell.
+/// How long managers, or a server, may take to tell.
 const TELL: Duration = Duration::from_secs(1);
 const AGAIN_FIRST: Duration = Duration::from_millis(100);
 const AGAIN_CAP: Duration = Duration::from_secs(2);
@@ -80,6 +80,14 @@ enum WorkError {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FeedError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Cluster(#[from] JoinInfoError),
 }
 
 impl RegistratorLoop {
@@ -158,32 +166,34 @@ impl RegistratorLoop {
             }
             self.stale.remove(&id);
         }
-        self.ask_swarm().await
+        self.ask_swarm().await;
+        Ok(())
     }
 
     /// Asks for what only managers know of the tasks' services, if there are any.
-    async fn ask_swarm(&mut self) -> Result<(), EngineError> {
+    /// A Swarm without a quorum of managers does not answer: then what was known goes on counting.
+    async fn ask_swarm(&mut self) {
         if !self.has_tasks() {
             self.swarm.clear();
-            return Ok(());
+            return;
         }
         if !self.new_task && self.asked.is_some_and(|at| age(at) < FEED) {
-            return Ok(());
+            return;
         }
-        if let Some(services) = self.parts.engine.services().await? {
-            self.swarm = services;
-        } else {
-            let told = tokio::time::timeout(TELL, self.parts.swarm.services());
-            // Whatever happens, what was known goes on counting.
-            match told.await {
-                Ok(Ok(services)) => self.swarm = services,
-                Ok(Err(error)) => tracing::debug!("the Swarm's services: {}", Chain(&error)),
-                Err(_) => tracing::debug!("the Swarm's services: no answer"),
-            }
+        match tokio::time::timeout(TELL, self.services()).await {
+            Ok(Ok(services)) => self.swarm = services,
+            Ok(Err(error)) => tracing::debug!("the Swarm's services: {}", Chain(&error)),
+            Err(_) => tracing::debug!("the Swarm's services: no answer"),
         }
         self.new_task = false;
         self.asked = Some(clock::now());
-        Ok(())
+    }
+
+    async fn services(&self) -> Result<Vec<SwarmService>, FeedError> {
+        match self.parts.engine.services().await? {
+            Some(services) => Ok(services),
+            None => Ok(self.parts.swarm.services().await?),
+        }
     }
 
     fn has_tasks(&self) -> bool {
@@ -204,7 +214,9 @@ impl RegistratorLoop {
         if steps.is_empty() {
             return Ok(());
         }
-        tracing::debug!(?steps, "registrator");
+        // Not the steps themselves: containers are told passwords in all kinds of ways.
+        let services: Vec<&str> = steps.iter().map(Step::subject).collect();
+        tracing::debug!(?services, "registrator: to be changed");
         self.parts.local.settle(steps).await
     }
 

@@ -10,7 +10,6 @@ use super::*;
 use crate::decide::registrator::{Binding, Health, HealthStatus, Port};
 use crate::decide::swarm::{JoinOffer, SwarmPort};
 use crate::docker::Ended;
-use crate::loops::swarm::JoinInfoError;
 use crate::model::{CheckStatus, NodeId, NodeRow};
 use crate::task;
 

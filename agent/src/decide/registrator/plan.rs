@@ -26,6 +26,18 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// The id of the service or the check that it is about.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Keep(wanted) => &wanted.service.id,
+            Self::Release { service } => service,
+            Self::Report { check, .. } => check,
+        }
+    }
+}
+
 /// The steps from `rows` to what is desired, those that release first. Ids that are taken by
 /// services of others are left to them, which `desired` is told for the log.
 #[must_use]
