@@ -81,6 +81,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
                 certificates,
                 https: bound.https,
                 registry: bound.registry,
+                docker: bound.docker,
             };
             let joined = Joined {
                 config,
@@ -319,6 +320,11 @@ fn me(config: &Config, disk: &DataDir, address: IpAddr) -> Result<Me, AgentError
             https: config.listen.https,
             dns: config.dns.port,
             registry: config.listen.registry,
+            docker: if config.docker.enabled {
+                config.listen.docker
+            } else {
+                0
+            },
         },
         meta: config.meta.clone(),
         timing: Timing {
@@ -358,6 +364,7 @@ struct Bound {
     http: Vec<TcpListener>,
     https: TcpListener,
     registry: Option<TcpListener>,
+    docker: Option<TcpListener>,
 }
 
 async fn bind(config: &Config, me: &Me) -> Result<Bound, AgentError> {
@@ -389,11 +396,17 @@ async fn bind(config: &Config, me: &Me) -> Result<Bound, AgentError> {
     } else {
         None
     };
+    let docker = if config.docker.enabled {
+        Some(listen("the Docker Engine", me.address, me.ports.docker).await?)
+    } else {
+        None
+    };
     Ok(Bound {
         rpc: listen("RPC", me.address, me.ports.rpc).await?,
         https: listen("HTTPS", me.address, me.ports.https).await?,
         http,
         registry,
+        docker,
     })
 }
 

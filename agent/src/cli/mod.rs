@@ -12,6 +12,7 @@ mod ca;
 mod cluster_status;
 mod config;
 mod connect;
+mod docker;
 mod failure;
 mod kv;
 mod kv_export;
@@ -97,6 +98,8 @@ enum Command {
     Services(services::Arguments),
     /// The image registry: which node serves it, and how it is.
     Registry,
+    /// Run the docker command on a cluster, over TLS: swarmer docker STACK:DC service ls
+    Docker(docker::Arguments),
     /// Join tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -167,6 +170,7 @@ async fn run(command: Command, connect: &Connect<'_>) -> Result<(), Failure> {
         Command::Kv(command) => kv::run(command, connect).await,
         Command::Services(arguments) => services::run(&arguments, connect).await,
         Command::Registry => registry::run(connect).await,
+        Command::Docker(arguments) => docker::run(&arguments, connect).await,
         Command::Token(command) => token::run(&command, connect).await,
         Command::Login(arguments) => login::run(&arguments, connect).await,
         Command::Leave => leave::run(connect).await,

@@ -203,6 +203,7 @@ const PORTS: Ports = Ports {
     https: 8501,
     dns: 53,
     registry: 5000,
+    docker: 0,
 };
 
 /// One node's API, and what stands behind it.
