@@ -19,7 +19,7 @@ use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -30,6 +30,8 @@ use crate::task::{self, Chain, Shutdown};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long who is refused may take to send a request, so as to be told why.
 const HEAD: Duration = Duration::from_secs(10);
+/// How long a client may take to hear of the end.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Connections at a time: each holds two sockets, and an operator needs a few.
 const CONNECTIONS: usize = 256;
 /// Pause after an accept failed, such as too many open files.
@@ -121,6 +123,8 @@ impl EngineFront {
         };
         if let Err(error) = carried {
             tracing::debug!(%peer, "a connection to the engine ended: {error}");
+            // TLS's own end, so that the client doesn't take it for an attack.
+            let _ = tokio::time::timeout(FAREWELL, client.shutdown()).await;
         }
     }
 }
