@@ -31,6 +31,8 @@ pub(super) struct ClusterStatus {
     pub(super) learners: Vec<String>,
     pub(super) members: Vec<MemberStatus>,
     pub(super) registry_host: Option<String>,
+    /// Before there is a cluster: what the node waits for.
+    pub(super) waiting: Option<String>,
     pub(super) problem: Option<String>,
 }
 
@@ -110,7 +112,11 @@ impl ClusterStatus {
     /// What keeps the cluster from being whole; `None`: nothing.
     pub(super) fn trouble(&self) -> Option<String> {
         if self.cluster.is_none() {
-            return Some("this node is not a member of a cluster yet".to_owned());
+            let mut trouble = "this node is not a member of a cluster yet".to_owned();
+            if let Some(waiting) = &self.waiting {
+                trouble = format!("{trouble}: {waiting}");
+            }
+            return Some(trouble);
         }
         if let Some(problem) = &self.problem {
             return Some(format!("the leader can't be asked: {problem}"));

@@ -12,6 +12,8 @@ mod ca;
 mod cluster_status;
 mod config;
 mod connect;
+mod console;
+mod console_text;
 mod docker;
 mod failure;
 mod kv;
@@ -118,6 +120,8 @@ enum Command {
     Ca(ca::CaCommand),
     /// Show or change what the agent logs, without a restart (operators only).
     LogLevel(log_level::Arguments),
+    /// What this node's screen shows, again whenever it changes.
+    Console(console::Arguments),
     /// This program's version, and the agent's.
     Version,
 }
@@ -178,6 +182,7 @@ async fn run(command: Command, connect: &Connect<'_>) -> Result<(), Failure> {
         Command::Snapshot(command) => snapshot::run(&command, connect).await,
         Command::Ca(command) => ca::run(&command, connect).await,
         Command::LogLevel(arguments) => log_level::run(&arguments, connect).await,
+        Command::Console(arguments) => console::run(&arguments, connect).await,
         Command::Version => version::run(connect).await,
     }
 }
