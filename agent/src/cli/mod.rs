@@ -14,6 +14,8 @@ mod config;
 mod connect;
 mod console;
 mod console_text;
+mod dns;
+mod dns_snippet;
 mod docker;
 mod failure;
 mod kv;
@@ -102,6 +104,9 @@ enum Command {
     Registry,
     /// Run the docker command on a cluster, over TLS: swarmer docker STACK:DC service ls
     Docker(docker::Arguments),
+    /// A cluster's names on this machine.
+    #[command(subcommand)]
+    Dns(dns::DnsCommand),
     /// Join tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -174,6 +179,7 @@ async fn run(command: Command, connect: &Connect<'_>) -> Result<(), Failure> {
         Command::Kv(command) => kv::run(command, connect).await,
         Command::Services(arguments) => services::run(&arguments, connect).await,
         Command::Registry => registry::run(connect).await,
+        Command::Dns(command) => dns::run(&command, connect).await,
         Command::Docker(arguments) => docker::run(&arguments, connect).await,
         Command::Token(command) => token::run(&command, connect).await,
         Command::Login(arguments) => login::run(&arguments, connect).await,
