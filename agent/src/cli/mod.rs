@@ -34,6 +34,8 @@ mod status;
 mod status_text;
 mod table;
 mod token;
+mod trust;
+mod trust_plan;
 mod version;
 
 use std::ffi::OsString;
@@ -123,6 +125,8 @@ enum Command {
     /// The cluster's certificate authority.
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Make this machine and its Docker believe a cluster's CA, or no longer.
+    Trust(trust::Arguments),
     /// Show or change what the agent logs, without a restart (operators only).
     LogLevel(log_level::Arguments),
     /// What this node's screen shows, again whenever it changes.
@@ -187,6 +191,7 @@ async fn run(command: Command, connect: &Connect<'_>) -> Result<(), Failure> {
         Command::Config(command) => config::run(&command, connect),
         Command::Snapshot(command) => snapshot::run(&command, connect).await,
         Command::Ca(command) => ca::run(&command, connect).await,
+        Command::Trust(arguments) => trust::run(&arguments, connect),
         Command::LogLevel(arguments) => log_level::run(&arguments, connect).await,
         Command::Console(arguments) => console::run(&arguments, connect).await,
         Command::Version => version::run(connect).await,
