@@ -1,139 +1,121 @@
-//! A machine that believes a cluster's CA, and then no longer, with the system's own tools.
+//! Who is trusted, for how long, and what becomes of those who are not.
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use harness::lab::{self, Lab};
-use harness::needs::{self, Need};
-use harness::process;
+use anyhow::{Result, ensure};
 use harness::story::Story;
-use harness::{Cluster, Node, binary};
+use harness::{Cluster, Node, binary, process, wait};
 
-const NEEDS: &[Need] = &[
-    Need::Program("update-ca-certificates"),
-    Need::Program("curl"),
-];
+/// The shortest that there is.
+const SHORT: &str = "timing: { certificate: 10s }";
+const ITS_LIFE: Duration = Duration::from_secs(11);
 
-/// The system's CAs on a machine, on memory of its own: nothing outside changes.
-const OWN_CAS: &str = "
-mount -t tmpfs local /usr/local/share && mkdir /usr/local/share/ca-certificates
-";
-
-fn swarmer(on: &Node, words: &[&str]) -> Result<Command> {
-    let mut command = on.command(binary::swarmer()?.to_str().context("a path in UTF-8")?);
-    command.args(words);
-    Ok(command)
+/// Logs an operator in, and says where the files are.
+fn login(cluster: &Cluster) -> Result<PathBuf> {
+    let swarmer = || -> Result<Command> {
+        let mut command = Command::new(binary::swarmer()?);
+        command.env("HOME", cluster.folder());
+        Ok(command)
+    };
+    let derive = ["token", "derive", "operator"];
+    let token = process::run(
+        swarmer()?
+            .args(derive)
+            .env("SWARMER_TOKEN", cluster.token()),
+    )?;
+    let folder = cluster.folder().join("operator");
+    let address = cluster.node("s1").rpc_address().to_string();
+    process::run(
+        swarmer()?
+            .args(["login", &address, "--dir"])
+            .arg(&folder)
+            .env("SWARMER_TOKEN", token.trim()),
+    )?;
+    Ok(folder)
 }
 
-fn said(output: &Output) -> String {
-    let text = [&output.stdout[..], &output.stderr].concat();
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-/// Any program of this system's, which knows nothing of Swarmer.
-fn believes(on: &Node, server: &Node) -> Result<bool> {
-    let address = format!("https://{}:8501/v1/status/leader", server.address());
-    let curl = on.command("curl").args(["-sS", &address]).output()?;
-    let text = said(&curl);
-    let refused = text.contains("certificate") && !curl.status.success();
-    ensure!(refused || curl.status.success(), "{text}");
-    Ok(!refused)
+/// What curl says to this node's HTTPS, with these files: its exit code, all that it printed.
+fn curl(node: &Node, ca: &Path, own: &Path) -> Result<(bool, String)> {
+    let at = format!("https://{}:8501/v1/agent/self", node.address());
+    let file = |folder: &Path, name: &str| folder.join(name).display().to_string();
+    let answer = process::output(Command::new("curl").args([
+        "-sS",
+        "--cacert",
+        &file(ca, "ca.pem"),
+        "--cert",
+        &file(own, "cert.pem"),
+        "--key",
+        &file(own, "key.pem"),
+        &at,
+    ]))?;
+    let said = [&answer.stdout[..], &answer.stderr[..]].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    Ok((answer.status.success(), said))
 }
 
 #[test]
-fn a_machine_believes_the_cluster_and_then_no_longer() -> Result<()> {
-    let needs = [lab::NEEDS, NEEDS].concat();
-    if !needs::met("a_machine_believes_the_cluster_and_then_no_longer", &needs) {
-        return Ok(());
-    }
-    let story =
-        Story::of("`swarmer trust` installs the CA with the system's own tools, and undoes it");
-    let lab = Arc::new(Lab::new()?);
-    let cluster = Cluster::of(1).workers(1).in_lab(&lab).start()?;
-    let (server, machine) = (cluster.node("s1"), cluster.node("w1"));
-    process::run(machine.command("sh").args(["-c", OWN_CAS]))?;
-    let mut login = swarmer(machine, &["login", &server.address().to_string()])?;
-    process::run(login.env("SWARMER_TOKEN", cluster.token()))?;
-    ensure!(!believes(machine, server)?, "it is believed already");
+fn a_certificate_of_another_cluster_opens_nothing() -> Result<()> {
+    let story = Story::of("a certificate of another cluster opens nothing");
+    let ours = Cluster::of(1).start()?;
+    let theirs = Cluster::of(1).start()?;
+    let (own, foreign) = (login(&ours)?, login(&theirs)?);
+    story.phase("an operator of ours is let in, one of theirs is not");
+    let (let_in, said) = curl(ours.node("s1"), &own, &own)?;
+    ensure!(let_in && said.contains("NodeID"), "ours: {said}");
+    let (let_in, said) = curl(ours.node("s1"), &own, &foreign)?;
+    ensure!(!let_in, "theirs: {said}");
+    ensure!(said.contains("alert"), "theirs, without a reason: {said}");
+    story.phase("nor does an operator of theirs take our server for one of theirs");
+    let (let_in, said) = curl(ours.node("s1"), &foreign, &foreign)?;
+    ensure!(!let_in && said.contains("certificate"), "{said}");
+    ours.still_serves()
+}
 
-    story.phase("it says what it will do, and does nothing without a yes");
-    let trust = ["trust", "test:dev"];
-    let plan = said(&swarmer(machine, &[&trust[..], &["--dry-run"]].concat())?.output()?);
-    let certs = "/etc/docker/certs.d/registry.service.dev.test:5000/ca.crt";
-    for line in [
-        "write    /usr/local/share/ca-certificates/swarmer-test-dev.crt",
-        &format!("write    {certs}"),
-        "run      update-ca-certificates",
-    ] {
-        ensure!(plan.contains(line), "{line:?} is not in\n{plan}");
-    }
-    let mut no = swarmer(machine, &trust)?;
-    no.stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut no = no.spawn()?;
-    no.stdin.take().context("no input")?.write_all(b"no\n")?;
-    let no = no.wait_with_output()?;
-    ensure!(no.status.code() == Some(1), "{no:?}");
-    ensure!(said(&no).contains("nothing was changed"), "{}", said(&no));
-    ensure!(!believes(machine, server)?, "it was done all the same");
-
-    story.phase("with a yes, programs of this system believe the cluster");
-    process::run(&mut swarmer(machine, &[&trust[..], &["--yes"]].concat())?)?;
-    ensure!(believes(machine, server)?, "curl does not believe it");
-    process::run(
-        machine
-            .command("grep")
-            .args(["-q", "BEGIN CERTIFICATE", certs]),
-    )?;
-    let again = said(&swarmer(machine, &[&trust[..], &["--yes"]].concat())?.output()?);
-    ensure!(again.contains("nothing needs to be done"), "{again}");
-
-    story.phase("and it can be undone");
-    process::run(&mut swarmer(
-        machine,
-        &[&trust[..], &["--undo", "--yes"]].concat(),
-    )?)?;
-    ensure!(!believes(machine, server)?, "it is still believed");
-    let left = machine.command("ls").arg("/etc/docker/certs.d").output()?;
-    ensure!(said(&left).trim().is_empty(), "{}", said(&left));
+#[test]
+fn an_expired_certificate_opens_nothing_and_says_so() -> Result<()> {
+    let story = Story::of("an expired certificate opens nothing, and says so");
+    let cluster = Cluster::of(1).with(SHORT).start()?;
+    let files = login(&cluster)?;
+    let (let_in, said) = curl(cluster.node("s1"), &files, &files)?;
+    ensure!(let_in, "{said}");
+    wait::a_while("the operator's certificate expires", ITS_LIFE);
+    let (let_in, said) = curl(cluster.node("s1"), &files, &files)?;
+    ensure!(!let_in && said.contains("expired"), "{said}");
+    story.phase("the command says what to do");
+    let mut status = Command::new(binary::swarmer()?);
+    let status = process::output(status.arg("status").arg(files))?;
+    let said = String::from_utf8_lossy(&status.stderr).into_owned();
+    ensure!(!status.status.success(), "it did not fail: {said}");
+    ensure!(
+        said.contains("has expired") && said.contains("swarmer login"),
+        "{said}"
+    );
     Ok(())
 }
 
 #[test]
-fn who_is_not_root_is_told_what_to_type() -> Result<()> {
-    let needs = [NEEDS, &[Need::Root, Need::Program("setpriv")]].concat();
-    if !needs::met("who_is_not_root_is_told_what_to_type", &needs) {
-        return Ok(());
+fn t5_a_cluster_that_was_off_for_longer_than_its_certificates_live_comes_back() -> Result<()> {
+    let story =
+        Story::of("a cluster that was off for longer than its certificates live comes back");
+    let cluster = Cluster::of(3).workers(1).with(SHORT).start()?;
+    cluster.node("w1").kv_put("kept", "through the winter")?;
+    for node in cluster.nodes() {
+        node.kill()?;
     }
-    let _story = Story::of("who is not root is told what to type");
-    let cluster = Cluster::of(1).start()?;
-    let files = Path::new("/tmp").join(format!("swarmer-trust-{}", std::process::id()));
-    let mut login = Command::new(binary::swarmer()?);
-    login.args([
-        "login",
-        &cluster.node("s1").rpc_address().to_string(),
-        "--dir",
-    ]);
-    process::run(login.arg(&files).env("SWARMER_TOKEN", cluster.token()))?;
-    process::run(Command::new("chmod").args(["-R", "a+rX"]).arg(&files))?;
-    let program = std::fs::read(binary::swarmer()?)?;
-    let own = files.join("swarmer");
-    std::fs::write(&own, program)?;
-    process::run(Command::new("chmod").arg("755").arg(&own))?;
-    let mut trust = Command::new("setpriv");
-    trust
-        .args(["--reuid", "65534", "--clear-groups"])
-        .arg(&own)
-        .arg("trust")
-        .arg(&files);
-    let said = said(&trust.output()?);
-    std::fs::remove_dir_all(&files)?;
-    let next = format!("sudo swarmer trust {}", files.display());
-    ensure!(said.contains("only root may change"), "{said}");
-    ensure!(said.contains(&next), "{said}");
+    wait::a_while("all certificates expire", ITS_LIFE);
+    story.phase("it is switched on again");
+    cluster.start_all()?;
+    cluster.wait_serving()?;
+    let found = cluster.node("w1").kv_get("kept")?;
+    ensure!(found.as_deref() == Some(b"through the winter"), "{found:?}");
+    ensure!(
+        cluster
+            .nodes()
+            .iter()
+            .all(|node| node.log().contains("has expired")),
+        "no certificate had expired: the story is too short"
+    );
     Ok(())
 }

@@ -234,7 +234,7 @@ async fn start_raft(
         me,
         peers: Arc::clone(peers),
     };
-    let folder = joined.disk.folder(&papers::raft_folder(me))?;
+    let folder = papers::begin_raft(&joined.disk)?;
     let raft = Raft::start(me, &folder, Arc::clone(&joined.store), network).await?;
     if let Some(genesis) = &server.genesis {
         let peer = |member: &Member| Peer {

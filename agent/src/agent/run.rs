@@ -65,6 +65,9 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
 
     // Who we are to others, from the first connection on.
     let door = Arc::new(Door::default());
+    if me.role == Role::Worker {
+        door.set_worker(token.clone());
+    }
     let certificates = tls::CertStore::empty();
     let pick = member::pick_config(&me, &certificates)?;
     let serving = rpc::serve(
@@ -181,6 +184,14 @@ async fn enter(
                 folder: disk.root().display().to_string(),
                 found: format!("{}.{}", papers.place.1, papers.place.0),
                 wanted: format!("{}.{}", me.dc, me.stack),
+            });
+        }
+        if papers.server.is_some() && papers::has_lost_raft(disk)? {
+            let folder = disk.root().display().to_string();
+            papers::forget(disk)?;
+            return Err(AgentError::LostRaft {
+                folder,
+                node: me.id,
             });
         }
         let fine = Validity::of_pem(&papers.certificate)?.holds(clock::wall());

@@ -1,6 +1,6 @@
 //! The RPC port's door: who is it, may they, and what do they want.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -13,9 +13,10 @@ use super::messages::{Call, CallError, CallReply, Open, ServerList};
 use super::path::Path;
 use super::raft_door::RaftDoor;
 use super::rights;
+use super::worker_door;
 use crate::decide::swarm::JoinOffer;
 use crate::model::{ClusterId, MemberStatus, NodeId, Role};
-use crate::pki::{ALPN_JOIN, PeerIdentity};
+use crate::pki::{ALPN_JOIN, PeerIdentity, Token};
 use crate::rpc::{Handler, Incoming, MAX_PAYLOAD, Peer};
 use crate::store::{Answer, HttpCall, HttpReply, Leader as _, Question, Store};
 use crate::task::clock;
@@ -50,6 +51,7 @@ pub struct Services {
 #[derive(Default)]
 pub struct Door {
     host: RwLock<Option<Arc<dyn Host>>>,
+    worker: OnceLock<Token>,
     services: RwLock<Option<Arc<Services>>>,
 }
 
@@ -64,6 +66,11 @@ impl Door {
     /// Who answers those without a certificate.
     pub fn set_host(&self, host: Arc<dyn Host>) {
         *self.host.write().unwrap_or_else(PoisonError::into_inner) = Some(host);
+    }
+
+    /// This is a worker, and says so to those without a certificate.
+    pub fn set_worker(&self, token: Token) {
+        let _ = self.worker.set(token);
     }
 
     /// What members are served.
@@ -91,8 +98,10 @@ impl Handler for Door {
                     .read()
                     .unwrap_or_else(PoisonError::into_inner)
                     .clone();
-                if let Some(host) = host {
-                    join_door::serve(host, peer, incoming).await;
+                match (host, self.worker.get()) {
+                    (Some(host), _) => join_door::serve(host, peer, incoming).await,
+                    (None, Some(token)) => worker_door::serve(token.clone(), peer, incoming).await,
+                    (None, None) => {}
                 }
                 return;
             }

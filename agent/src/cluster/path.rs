@@ -312,6 +312,7 @@ impl Path {
             leader: Some(raft.id()),
             term: view.term,
             applied,
+            time: raft.cluster_time(),
             voters: view.voters.into_iter().collect(),
             learners: view.learners.into_iter().collect(),
             leases: self.memory.lease_views(),

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::swarm::JoinOffer;
-use crate::model::{NodeId, Op, Reply, Role, Session, SessionId};
+use crate::model::{ClusterTime, NodeId, Op, Reply, Role, Session, SessionId};
 
 /// Why the leader did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
@@ -71,6 +71,8 @@ pub struct StatusReport {
     pub term: u64,
     /// Last applied raft index.
     pub applied: u64,
+    /// Cluster time on the leader's clock: the state's own stands still between two commands.
+    pub time: ClusterTime,
     /// Who votes.
     pub voters: Vec<NodeId>,
     /// Who learns.
@@ -86,6 +88,8 @@ pub struct LeaseView {
     pub node: NodeId,
     /// Milliseconds since its last renewal.
     pub age: u64,
+    /// Milliseconds that a node which was lost too often of late has yet to last before it counts.
+    pub proving: Option<u64>,
     /// What the node last said of itself: Swarm state, registry, certificate, …
     pub report: std::collections::BTreeMap<String, String>,
 }
