@@ -1,16 +1,19 @@
 //! The agent from start to end, in order.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
+use super::bind::bind;
 use super::member::{self, Doors, Joined};
 use super::operations::Acts;
+use super::systemd::{self, Manager};
 use super::{AgentError, address, resolv};
 use crate::cluster::door::Door;
 use crate::cluster::me::Me;
@@ -42,7 +45,10 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     }
     raise_file_limit();
     let token = token(&config)?;
-    let address = address::wait_for(&config.admin_network).await?;
+    let manager = Manager::of_environment();
+    let network = &config.admin_network;
+    manager.status(&format!("waiting for an address in {network}"));
+    let address = address::wait_for(network).await?;
     let disk = DataDir::open(config.data_dir.clone())?;
     let me = Arc::new(me(&config, &disk, address)?);
     tracing::info!(
@@ -71,6 +77,8 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         shutdown.clone(),
     );
     tasks.critical("rpc", serving);
+    // Whoever starts after us may count on DNS and HTTP, cluster or not.
+    systemd::ready(&manager, &me, &local.store, &tasks);
 
     let sources = sources(&config);
     let entered = tokio::select! {
@@ -84,6 +92,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
                 certificates,
                 https: bound.https,
                 registry: bound.registry,
+                docker: bound.docker,
             };
             let joined = Joined {
                 config,
@@ -265,6 +274,7 @@ fn api(
         store: Arc::clone(store),
         local: Arc::clone(local),
         operations: Arc::clone(acts) as Arc<dyn Operations>,
+        waits: me.waits.subscribe(),
         metrics: vec![Box::new(move |text| dns.append(text))],
     })
 }
@@ -330,6 +340,11 @@ fn me(config: &Config, disk: &DataDir, address: IpAddr) -> Result<Me, AgentError
             https: config.listen.https,
             dns: config.dns.port,
             registry: config.listen.registry,
+            docker: if config.docker.enabled {
+                config.listen.docker
+            } else {
+                0
+            },
         },
         meta: config.meta.clone(),
         timing: Timing {
@@ -339,6 +354,7 @@ fn me(config: &Config, disk: &DataDir, address: IpAddr) -> Result<Me, AgentError
             reap: timing.reap,
         },
         certificate: timing.certificate,
+        waits: watch::Sender::default(),
     })
 }
 
@@ -361,51 +377,6 @@ fn sources(config: &Config) -> Sources {
         JoinSource::Provider { .. } => None,
     });
     Sources::new(list.collect())
-}
-
-/// The listeners of this node.
-struct Bound {
-    rpc: TcpListener,
-    http: Vec<TcpListener>,
-    https: TcpListener,
-    registry: Option<TcpListener>,
-}
-
-async fn bind(config: &Config, me: &Me) -> Result<Bound, AgentError> {
-    let listen = async |what: &'static str, ip: IpAddr, port: u16| {
-        let address = SocketAddr::new(ip, port);
-        TcpListener::bind(address)
-            .await
-            .map_err(|source| AgentError::Bind {
-                address,
-                what,
-                source,
-            })
-    };
-    let mut http = Vec::new();
-    // Plain HTTP stays on the host: loopback, or the admin address where that is one.
-    let plain = if me.address.is_loopback() {
-        me.address
-    } else {
-        Ipv4Addr::LOCALHOST.into()
-    };
-    http.push(listen("HTTP", plain, me.ports.http).await?);
-    if config.docker.enabled && !me.address.is_loopback() {
-        for bridge in address::docker_bridges() {
-            http.push(listen("HTTP on Docker's bridge", bridge.ip.into(), me.ports.http).await?);
-        }
-    }
-    let registry = if config.registry.enabled {
-        Some(listen("the registry", me.address, me.ports.registry).await?)
-    } else {
-        None
-    };
-    Ok(Bound {
-        rpc: listen("RPC", me.address, me.ports.rpc).await?,
-        https: listen("HTTPS", me.address, me.ports.https).await?,
-        http,
-        registry,
-    })
 }
 
 fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, AgentError> {
