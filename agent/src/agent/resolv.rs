@@ -31,8 +31,10 @@ fn behind_stub(text: &str, resolved: impl FnOnce() -> String, own: &[IpAddr]) ->
     if found.iter().all(|address| address.ip() != STUB) {
         return found;
     }
-    let behind = parse(&resolved(), own);
-    if behind.is_empty() { found } else { behind }
+    match resolved() {
+        text if text.is_empty() => found,
+        text => parse(&text, own),
+    }
 }
 
 fn parse(text: &str, own: &[IpAddr]) -> Vec<SocketAddr> {
@@ -63,6 +65,8 @@ mod tests {
         let list = || "nameserver 127.0.0.1\nnameserver 10.0.2.3\n".to_owned();
         let behind: Vec<SocketAddr> = vec!["10.0.2.3:53".parse().unwrap()];
         assert_eq!(behind_stub(stub, list, &[own]), behind);
+        let none = behind_stub(stub, || "nameserver 127.0.0.1".to_owned(), &[own]);
+        assert!(none.is_empty(), "a loop: {none:?}");
 
         let plain = behind_stub("nameserver 9.9.9.9", || unreachable!("no stub"), &[own]);
         assert_eq!(plain, ["9.9.9.9:53".parse().unwrap()]);
