@@ -43,7 +43,7 @@ ln -sf /run/systemd/resolve/resolv.conf /etc/resolv.conf
 echo swarmer >/etc/hostname
 printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >/etc/hosts
 printf 'Swarmer %s\n' "$(swarmer --version | cut -d' ' -f2)" >/etc/motd
-rm -f /etc/systemd/network/*cloud-init* /etc/netplan/* /etc/network/interfaces.d/*
+rm -f /etc/initramfs-tools/modules /etc/systemd/network/*cloud-init* /etc/netplan/* /etc/network/interfaces.d/*
 
 if [ "$variant" = box ]; then
     echo "provision: Vagrant's user"

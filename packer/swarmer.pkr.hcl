@@ -356,7 +356,8 @@ build {
   post-processor "vagrant" {
     only                 = ["qemu.box", "virtualbox-iso.box"]
     keep_input_artifact  = false
-    compression_level    = 6
+    # The disk in it is compressed already.
+    compression_level    = 1
     output               = "${var.output}/${local.name}-{{.Provider}}.box"
     vagrantfile_template = "packer/box.Vagrantfile"
   }
