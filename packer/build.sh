@@ -1,6 +1,7 @@
 #!/bin/sh
-# build.sh image|box|validate [PACKER'S ARGUMENTS]: builds with qemu, or checks the template for all
-# four sources. What it makes is in target/image (or $OUTPUT), and is made anew only if something changed.
+# build.sh image|box|iso|validate [PACKER'S ARGUMENTS]: builds with qemu, or checks the template for all
+# four sources. What it makes is in target/image (or $OUTPUT), and is made anew only if something changed;
+# image.qcow2, image.iso and libvirt.box there are links to the latest.
 #
 #   SWARMER      the agent (default target/release/swarmer)
 #   BASE         local: Debian made here by base.sh (as root); else Packer's own default is downloaded
@@ -49,6 +50,8 @@ local)
     ;;
 *) base= base_arguments= ;;
 esac
+source=$what
+[ "$what" = box ] || source=image
 if [ "$what" = box ]; then
     made=$out/$name-libvirt.box
     folder=$out/$name-box
@@ -57,11 +60,26 @@ else
     folder=$out/$name
 fi
 stamp=$folder.stamp
-hash=$(cat "$out/payload.tar" packer/*.hcl packer/box.Vagrantfile | sha256sum | cut -d' ' -f1)-${base##*/}
-if [ -f "$made" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$hash" ]; then
+hash=$(cat "$out/payload.tar" packer/*.hcl packer/box.Vagrantfile packer/iso.sh | sha256sum | cut -d' ' -f1)-${base##*/}
+finish() {
+    case $what in
+    box) ln -sf "$(basename "$made")" "$out/libvirt.box" ;;
+    *) ln -sf "$name/$name.qcow2" "$out/image.qcow2" ;;
+    esac
+    if [ "$what" = iso ]; then
+        iso=$out/$name.iso
+        if [ ! -f "$iso" ] || [ "$(cat "$iso.stamp" 2>/dev/null)" != "$hash" ]; then
+            rm -f "$iso.stamp"
+            packer/iso.sh "$made" "$iso" >&2
+            echo "$hash" >"$iso.stamp"
+        fi
+        ln -sf "$name.iso" "$out/image.iso"
+        made=$iso
+    fi
     echo "$made"
     exit 0
-fi
+}
+[ -f "$made" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$hash" ] && finish
 cat >"$work/user-data" <<EOF
 #cloud-config
 users:
@@ -81,8 +99,8 @@ fi
 cpu=host
 [ "$accelerator" = kvm ] || cpu=Nehalem
 rm -rf "$folder" "$stamp" "$made"
-packer build -color=false -only="qemu.$what" -var "version=$version" -var "output=$out" -var "payload=$out/payload.tar" \
+packer build -color=false -only="qemu.$source" -var "version=$version" -var "output=$out" -var "payload=$out/payload.tar" \
     -var "ssh_key=$out/build_key" -var "seed=$out/build_seed.iso" -var "accelerator=$accelerator" -var "cpu_model=$cpu" \
     $base_arguments "$@" $template >&2
 echo "$hash" >"$stamp"
-echo "$made"
+finish
