@@ -38,7 +38,7 @@ terminal_input console serial
 terminal_output console serial
 set timeout=0
 menuentry "Swarmer" {
-    linux /live/vmlinuz boot=swarmer-iso swarmer.root=volatile console=tty0 console=ttyS0,115200 net.ifnames=0 quiet
+    linux /live/vmlinuz boot=swarmer-iso swarmer.root=volatile console=tty0 console=ttyS0,115200 net.ifnames=0 fsck.mode=skip quiet
     initrd /live/initrd
 }
 EOF

@@ -1,6 +1,7 @@
 //! The image and the ISO, booted: what a node is from its switch on. Run by `make test-image`, which
 //! builds both.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -17,7 +18,7 @@ const MOST_MEBIBYTES: u64 = 900;
 
 /// A server's token for one test.
 fn token() -> Result<String> {
-    let mut make = std::process::Command::new(binary::swarmer()?);
+    let mut make = Command::new(binary::swarmer()?);
     Ok(process::run(make.args(["token", "new"]))?.trim().to_owned())
 }
 
@@ -48,6 +49,40 @@ fn root_is_read_only(vm: &Vm) -> Result<()> {
     let written = vm.run("touch /run/swarmer-root/lower/usr/mark");
     ensure!(written.is_err(), "the root's disk could be written to");
     vm.run("touch /usr/mark").map(drop)
+}
+
+/// The TLS front on 2376, from this host: an operator's certificate opens it, nothing else does.
+fn engine_is_for_operators(vm: &Vm, token: &str) -> Result<()> {
+    let derive = Command::new(binary::swarmer()?)
+        .args(["token", "derive", "operator"])
+        .env("SWARMER_TOKEN", token)
+        .output()?;
+    ensure!(derive.status.success(), "token derive: {derive:?}");
+    let operator = String::from_utf8(derive.stdout)?;
+    let login = "SWARMER_TOKEN=$(cat) swarmer login 10.0.2.15 --dir /root/login";
+    vm.feed(login, operator.trim().as_bytes())?;
+    let files = vm.folder().join("operator");
+    std::fs::create_dir(&files)?;
+    for file in ["ca.pem", "cert.pem", "key.pem"] {
+        let text = vm.run(&format!("cat /root/login/{file}"))?;
+        std::fs::write(files.join(file), text)?;
+    }
+    let ask = |with: &[&str]| {
+        let mut docker = Command::new("docker");
+        docker
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        docker
+            .args(["-H", &format!("tcp://{}", vm.engine()), "--tls"])
+            .args(with);
+        process::run(docker.args(["info", "--format", "{{.Name}}"]))
+    };
+    let [cert, key] = ["cert.pem", "key.pem"].map(|file| files.join(file).display().to_string());
+    let named = ask(&["--tlscert", &cert, "--tlskey", &key])?;
+    ensure!(named.trim() == "node-1", "the engine says {named:?}");
+    let stranger = ask(&[]);
+    ensure!(stranger.is_err(), "a stranger was told {stranger:?}");
+    Ok(())
 }
 
 #[test]
@@ -100,6 +135,11 @@ fn a_node_from_its_seed() -> Result<()> {
         vm.run(api)?.contains("10.0.2.15:8300"),
         "the API from a container"
     );
+
+    story.phase(
+        "the engine is reached from outside with an operator's certificate, and not without",
+    );
+    engine_is_for_operators(&vm, &token)?;
 
     story.phase("the root is as it was built; who the node is, is on its data disk only");
     root_is_read_only(&vm)?;

@@ -34,6 +34,7 @@ pub const NEEDS: &[Need] = &[
     Need::Program("ssh"),
     Need::Program("ssh-keygen"),
     Need::Program("busybox"),
+    Need::Program("docker"),
     Need::Program("mkfs.ext4"),
 ];
 
