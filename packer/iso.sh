@@ -29,7 +29,7 @@ mount -o ro,noload "$part" "$work/root"
 cp "$(ls "$work"/root/boot/vmlinuz-* | sort -V | tail -1)" "$work/iso/live/vmlinuz"
 cp "$(ls "$work"/root/boot/initrd.img-* | sort -V | tail -1)" "$work/iso/live/initrd"
 cp "$work/root/usr/share/swarmer-image.json" "$work/iso/swarmer-image.json"
-mksquashfs "$work/root" "$work/iso/live/root.squashfs" -comp zstd -Xcompression-level 15 -no-progress -quiet \
+mksquashfs "$work/root" "$work/iso/live/root.squashfs" -comp zstd -Xcompression-level 6 -no-progress -quiet \
     -e boot proc sys dev run tmp lost+found var/lib/apt/lists -p 'proc d 555 0 0' -p 'sys d 555 0 0' -p 'dev d 755 0 0' \
     -p 'run d 755 0 0' -p 'tmp d 1777 0 0' -p 'boot d 755 0 0'
 cat >"$work/iso/boot/grub/grub.cfg" <<'EOF'

@@ -12,7 +12,7 @@ use harness::vm::{self, Boot, DataDisk, Seed, Timeline, Vm};
 use harness::{binary, needs, process};
 
 /// What a running node may take to do what it was asked, emulated on busy cores.
-const ACTS_WITHIN: Duration = Duration::from_secs(180);
+const ACTS_WITHIN: Duration = Duration::from_secs(400);
 /// The image, compressed, is at most so large.
 const MOST_MEBIBYTES: u64 = 900;
 
