@@ -105,7 +105,7 @@ fn a_node_from_its_seed() -> Result<()> {
     vm.wait_reachable()?;
     story.phase("one can log in with the seed's key; the node forms a cluster of one");
     wait_healthy(&mut vm)?;
-    eprint!("{}", Timeline::of(&vm)?);
+    eprintln!("{}", Timeline::of(&vm)?);
 
     story.phase("DNS answers on the node's address, and the node itself asks it first");
     let dig = Dig::ask(
@@ -113,7 +113,7 @@ fn a_node_from_its_seed() -> Result<()> {
         vm.dns(),
         "node-1.node.dev.vagrant",
         "A",
-        &[],
+        &["+tcp"],
     )?;
     ensure!(
         dig.answers.iter().any(|a| a.data == "10.0.2.15"),
@@ -175,7 +175,7 @@ fn a_node_from_its_seed() -> Result<()> {
     vm.boot(&Boot::Image(image), Some(&seed), Some(&disk))?;
     vm.wait_reachable()?;
     wait_healthy(&mut vm)?;
-    eprint!("{}", Timeline::of(&vm)?);
+    eprintln!("{}", Timeline::of(&vm)?);
     let after = vm.run(who)?;
     ensure!(before == after, "it was\n{before}\nand is\n{after}");
     ensure!(
@@ -324,7 +324,7 @@ fn the_next_iso_is_an_upgrade() -> Result<()> {
     vm.boot(&Boot::Iso(iso), Some(&seed), Some(&disk))?;
     vm.wait_reachable()?;
     wait_healthy(&mut vm)?;
-    eprint!("{}", Timeline::of(&vm)?);
+    eprintln!("{}", Timeline::of(&vm)?);
     root_is_read_only(&vm)?;
     vm.import_busybox("busybox:test")?;
     vm.run("swarmer kv put greeting kept")?;
