@@ -189,3 +189,67 @@ fn record(name: &[u8], sector: u32, size: u32, flags: u8) -> Vec<u8> {
     out.resize(length, 0);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILES: [(&str, &str, &[u8]); 3] = [
+        ("A.;1", "a-file", b"one"),
+        ("B.;1", "an-empty-one", b""),
+        ("C.;1", "more-than-a-sector", &[7; 5000]),
+    ];
+
+    fn labelled(volume: &str) -> Vec<u8> {
+        image(volume, &FILES)
+    }
+
+    fn number(image: &[u8], at: usize) -> usize {
+        let bytes: [u8; 8] = image[at..at + 8].try_into().unwrap();
+        let little = u32::from_le_bytes(bytes[..4].try_into().unwrap());
+        let big = u32::from_be_bytes(bytes[4..].try_into().unwrap());
+        assert_eq!(little, big, "at {at}");
+        little as usize
+    }
+
+    /// The names and contents that stand in the folder of the descriptor in this sector.
+    fn listing(image: &[u8], descriptor: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let root = descriptor * SECTOR + 156;
+        let (mut at, size) = (number(image, root + 2) * SECTOR, number(image, root + 10));
+        let end = at + size;
+        let mut found = Vec::new();
+        while at < end && image[at] != 0 {
+            let (start, length) = (number(image, at + 2) * SECTOR, number(image, at + 10));
+            let name = image[at + 33..at + 33 + image[at + 32] as usize].to_vec();
+            found.push((name, image[start..start + length].to_vec()));
+            at += image[at] as usize;
+        }
+        found.split_off(2)
+    }
+
+    #[test]
+    fn both_folders_have_the_files() {
+        let image = labelled("CIDATA");
+        assert_eq!(image.len() % SECTOR, 0);
+        assert_eq!(number(&image, 16 * SECTOR + 80) * SECTOR, image.len());
+        for (descriptor, joliet) in [(16, false), (17, true)] {
+            assert_eq!(&image[descriptor * SECTOR + 1..][..5], b"CD001");
+            let wanted = FILES.map(|(plain, name, content)| {
+                let name = match joliet {
+                    true => ucs2(name),
+                    false => plain.as_bytes().to_vec(),
+                };
+                (name, content.to_vec())
+            });
+            assert_eq!(listing(&image, descriptor), wanted);
+        }
+    }
+
+    #[test]
+    fn the_volume_has_its_name_and_the_same_files_make_the_same_image() {
+        let image = labelled("CIDATA");
+        assert_eq!(&image[16 * SECTOR + 40..][..7], b"CIDATA ");
+        assert_eq!(&image[17 * SECTOR + 40..][..4], b"\0C\0I");
+        assert_eq!(image, labelled("CIDATA"));
+    }
+}
