@@ -1,16 +1,19 @@
 //! The agent from start to end, in order.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
+use super::bind::bind;
 use super::member::{self, Doors, Joined};
 use super::operations::Acts;
+use super::systemd::{Keeper, Manager};
 use super::{AgentError, address, resolv};
 use crate::cluster::door::Door;
 use crate::cluster::me::Me;
@@ -42,6 +45,11 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     }
     raise_file_limit();
     let token = token(&config)?;
+    let manager = Manager::of_environment();
+    manager.status(&format!(
+        "waiting for an address in {}",
+        config.admin_network
+    ));
     let address = address::wait_for(&config.admin_network).await?;
     let disk = DataDir::open(config.data_dir.clone())?;
     let me = Arc::new(me(&config, &disk, address)?);
@@ -55,6 +63,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let shutdown = Shutdown::new();
     let tasks = Tasks::new(shutdown.clone());
     stop_on_signals(&tasks)?;
+    tell_of_the_end(&manager, &tasks);
     let local = serve_host(&config, &me, &disk, bound.http, &tasks)?;
 
     // Who we are to others, from the first connection on.
@@ -68,6 +77,10 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         shutdown.clone(),
     );
     tasks.critical("rpc", serving);
+    // Whoever starts after us may count on DNS and HTTP, cluster or not.
+    manager.ready();
+    let keeper = Keeper::new(&manager, &me, &local.store);
+    tasks.spawn("systemd", keeper.run(&shutdown));
 
     let sources = sources(&config);
     let entered = tokio::select! {
@@ -81,6 +94,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
                 certificates,
                 https: bound.https,
                 registry: bound.registry,
+                docker: bound.docker,
             };
             let joined = Joined {
                 config,
@@ -254,6 +268,7 @@ fn api(
         store: Arc::clone(store),
         local: Arc::clone(local),
         operations: Arc::clone(acts) as Arc<dyn Operations>,
+        waits: me.waits.subscribe(),
         metrics: vec![Box::new(move |text| dns.append(text))],
     })
 }
@@ -319,6 +334,11 @@ fn me(config: &Config, disk: &DataDir, address: IpAddr) -> Result<Me, AgentError
             https: config.listen.https,
             dns: config.dns.port,
             registry: config.listen.registry,
+            docker: if config.docker.enabled {
+                config.listen.docker
+            } else {
+                0
+            },
         },
         meta: config.meta.clone(),
         timing: Timing {
@@ -328,6 +348,7 @@ fn me(config: &Config, disk: &DataDir, address: IpAddr) -> Result<Me, AgentError
             reap: timing.reap,
         },
         certificate: timing.certificate,
+        waits: watch::Sender::default(),
     })
 }
 
@@ -350,51 +371,6 @@ fn sources(config: &Config) -> Sources {
         JoinSource::Provider { .. } => None,
     });
     Sources::new(list.collect())
-}
-
-/// The listeners of this node.
-struct Bound {
-    rpc: TcpListener,
-    http: Vec<TcpListener>,
-    https: TcpListener,
-    registry: Option<TcpListener>,
-}
-
-async fn bind(config: &Config, me: &Me) -> Result<Bound, AgentError> {
-    let listen = async |what: &'static str, ip: IpAddr, port: u16| {
-        let address = SocketAddr::new(ip, port);
-        TcpListener::bind(address)
-            .await
-            .map_err(|source| AgentError::Bind {
-                address,
-                what,
-                source,
-            })
-    };
-    let mut http = Vec::new();
-    // Plain HTTP stays on the host: loopback, or the admin address where that is one.
-    let plain = if me.address.is_loopback() {
-        me.address
-    } else {
-        Ipv4Addr::LOCALHOST.into()
-    };
-    http.push(listen("HTTP", plain, me.ports.http).await?);
-    if config.docker.enabled && !me.address.is_loopback() {
-        for bridge in address::docker_bridges() {
-            http.push(listen("HTTP on Docker's bridge", bridge.ip.into(), me.ports.http).await?);
-        }
-    }
-    let registry = if config.registry.enabled {
-        Some(listen("the registry", me.address, me.ports.registry).await?)
-    } else {
-        None
-    };
-    Ok(Bound {
-        rpc: listen("RPC", me.address, me.ports.rpc).await?,
-        https: listen("HTTPS", me.address, me.ports.https).await?,
-        http,
-        registry,
-    })
 }
 
 fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, AgentError> {
@@ -451,6 +427,14 @@ fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr]) -> Vec<IpNet> {
     nets.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok())
         .map(|net| net.trunc())
         .collect()
+}
+
+fn tell_of_the_end(manager: &Arc<Manager>, tasks: &Tasks) {
+    let (manager, shutdown) = (Arc::clone(manager), tasks.shutdown().clone());
+    tasks.spawn("farewell to systemd", async move {
+        shutdown.begun().await;
+        manager.stopping();
+    });
 }
 
 fn stop_on_signals(tasks: &Tasks) -> Result<(), AgentError> {

@@ -14,6 +14,9 @@ mod cluster_status;
 mod cluster_token;
 mod config;
 mod connect;
+mod console;
+mod console_text;
+mod docker;
 mod failure;
 mod kv;
 mod kv_export;
@@ -99,6 +102,8 @@ enum Command {
     Services(services::Arguments),
     /// The image registry: which node serves it, and how it is.
     Registry,
+    /// Run the docker command on a cluster, over TLS: swarmer docker STACK:DC service ls
+    Docker(docker::Arguments),
     /// Join tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -119,6 +124,8 @@ enum Command {
     Ca(ca::CaCommand),
     /// Show or change what the agent logs, without a restart (operators only).
     LogLevel(log_level::Arguments),
+    /// What this node's screen shows, again whenever it changes.
+    Console(console::Arguments),
     /// This program's version, and the agent's.
     Version,
 }
@@ -171,6 +178,7 @@ async fn run(command: Command, connect: &Connect<'_>) -> Result<(), Failure> {
         Command::Kv(command) => kv::run(command, connect).await,
         Command::Services(arguments) => services::run(&arguments, connect).await,
         Command::Registry => registry::run(connect).await,
+        Command::Docker(arguments) => docker::run(&arguments, connect).await,
         Command::Token(command) => token::run(&command, connect).await,
         Command::Login(arguments) => login::run(&arguments, connect).await,
         Command::Leave => leave::run(connect).await,
@@ -179,6 +187,7 @@ async fn run(command: Command, connect: &Connect<'_>) -> Result<(), Failure> {
         Command::Snapshot(command) => snapshot::run(&command, connect).await,
         Command::Ca(command) => ca::run(&command, connect).await,
         Command::LogLevel(arguments) => log_level::run(&arguments, connect).await,
+        Command::Console(arguments) => console::run(&arguments, connect).await,
         Command::Version => version::run(connect).await,
     }
 }

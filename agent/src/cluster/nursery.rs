@@ -120,7 +120,7 @@ impl Nursery {
     ) -> Result<Papers, NurseryError> {
         let mut channels = BTreeMap::new();
         let mut pace = Backoff::new(EAGER, CALM);
-        let (mut said, mut refusals) = (Said::default(), Said::default());
+        let mut said = Said::default();
         loop {
             // What came in at the door may be all that a founder waits for.
             if self.with_view(plan) == Step::Begin {
@@ -137,7 +137,7 @@ impl Nursery {
                 }
             };
             let seen = tokio::select! {
-                seen = self.ask_all(sources, &mut channels, &mut refusals) => seen,
+                seen = self.ask_all(sources, &mut channels, &mut said) => seen,
                 () = begin => continue,
             };
             if news {
@@ -149,7 +149,9 @@ impl Nursery {
                 inner.asked = clock::now();
             }
             let step = self.with_view(plan);
-            match self.act(step, &seen, &mut channels, &mut said).await? {
+            let outcome = self.act(step, &seen, &mut channels, &mut said).await?;
+            said.publish(&self.me);
+            match outcome {
                 Outcome::Member(papers) => return Ok(*papers),
                 Outcome::Progress => pace.reset(),
                 Outcome::Waiting => {}
@@ -183,7 +185,7 @@ impl Nursery {
         &self,
         sources: &Sources,
         channels: &mut BTreeMap<SocketAddr, JoinChannel>,
-        refusals: &mut Said,
+        said: &mut Said,
     ) -> BTreeMap<SocketAddr, Sight> {
         let (mut addresses, unresolved) = sources.look().await;
         addresses.remove(&self.me.rpc());
@@ -200,15 +202,15 @@ impl Nursery {
         let mut seen = BTreeMap::new();
         for (address, answer) in join_all(asked).await {
             match answer {
-                Ok((channel, said)) => {
+                Ok((channel, heard)) => {
                     channels.insert(address, channel);
-                    seen.insert(address, Sight::Somebody(said));
+                    seen.insert(address, Sight::Somebody(heard));
                 }
                 Err(error) => {
                     match error {
                         JoinError::Rpc(_) => tracing::debug!(%address, %error, "asked in vain"),
                         // Someone is there, and it will not get better by itself.
-                        _ => refusals.say(&error.to_string()),
+                        _ => said.say(&error.to_string()),
                     }
                     seen.insert(address, Sight::Nobody);
                 }
@@ -465,6 +467,8 @@ enum Outcome {
 #[derive(Default)]
 pub(super) struct Said {
     recent: BTreeMap<String, Instant>,
+    /// Those of this round, in the order in which they were said.
+    round: Vec<String>,
 }
 
 impl Said {
@@ -474,5 +478,18 @@ impl Said {
             tracing::info!("waiting: {why}");
             self.recent.insert(why.to_owned(), clock::now());
         }
+        if !self.round.iter().any(|said| said == why) {
+            self.round.push(why.to_owned());
+        }
+    }
+
+    /// The end of a round: what it said is what the node waits for now.
+    pub(super) fn publish(&mut self, me: &Me) {
+        let reasons = std::mem::take(&mut self.round).join("; ");
+        me.waits.send_if_modified(|now| {
+            let changed = *now != reasons;
+            *now = reasons;
+            changed
+        });
     }
 }

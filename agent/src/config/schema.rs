@@ -159,7 +159,8 @@ fn listen() -> Value {
             "rpc": port("mTLS between agents, on the admin address.", default.rpc),
             "http": port("The plain HTTP API, on loopback and Docker's bridge.", default.http),
             "https": port("The HTTP API over TLS, on the admin address.", default.https),
-            "registry": port("The registry's TLS front, on the admin address.", default.registry)
+            "registry": port("The registry's TLS front, on the admin address.", default.registry),
+            "docker": port("The Docker Engine's TLS front for operators, on the admin address.", default.docker)
         }),
     )
 }

@@ -1,12 +1,17 @@
 //! Floor 4: the node's Docker Engine.
 //!
 //! Owns: the one way to the engine ([`Engine`]), its words turned into ours, and what to do about
-//! each way in which it may fail. Does not own: what should become of the engine (`decide::swarm`)
-//! and when to try again (`loops::swarm`).
+//! each way in which it may fail; the TLS front through which operators reach it from elsewhere
+//! ([`EngineFront`]). Does not own: what should become of the engine (`decide::swarm`), when to try
+//! again (`loops::swarm`), and who is an operator (handed in).
 //!
-//! Always true: every call ends in bounded time; no error and no log line carries a join token.
+//! Always true: every call ends in bounded time; no error and no log line carries a join token; the
+//! engine opens no port of its own.
 
 mod error;
+mod front;
+#[cfg(test)]
+mod front_tests;
 mod local;
 mod read;
 pub mod trust;
@@ -14,6 +19,7 @@ pub mod trust;
 use futures_util::future::BoxFuture;
 
 pub use error::EngineError;
+pub use front::{Admit, EngineFront};
 pub use local::LocalEngine;
 
 use crate::decide::swarm::{EngineInfo, JoinOffer, SwarmView};

@@ -16,6 +16,7 @@ mod machine;
 mod network;
 
 pub use engine::Engine;
+pub(crate) use engine::busybox_tree;
 pub use machine::Machine;
 pub use network::Lab;
 

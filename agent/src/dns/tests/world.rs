@@ -242,6 +242,7 @@ fn member(id: u128, name: &str, address: &str, role: Role) -> Member {
             https: 8501,
             dns: 53,
             registry: 5000,
+            docker: 0,
         },
         key: KeyFingerprint([u8::try_from(id).unwrap(); 32]),
         boot: Some(BootId(1)),
