@@ -84,30 +84,32 @@ fn what_is_missing_is_one_line_that_says_how_to_get_it() -> Result<()> {
     }
     let project = Project::new()?;
     let no_plugin = [SOME_BOX, &[("VAGRANT_NO_PLUGINS", "1")]].concat();
-    let cases: [(&[&str], &[(&str, &str)], &str); 4] = [
+    let no_box = [("SWARMER_BOX", "/nonexistent.box")];
+    let no_program = [("SWARMER", "/nonexistent")];
+    let cases = [
         (
-            &["up", "--provider=libvirt"],
-            &[("SWARMER_BOX", "/nonexistent.box")],
+            ["up", "--provider=libvirt"],
+            no_box.as_slice(),
             "SWARMER_BOX names /nonexistent.box, which is no file: \"make box\" in the project's folder makes one",
         ),
         (
-            &["up", "--provider", "libvirt"],
+            ["up", "--provider=libvirt"],
             &no_plugin,
             "the provider libvirt is a plugin: vagrant plugin install vagrant-libvirt",
         ),
         (
-            &["up", "--provider=docker"],
+            ["up", "--provider=docker"],
             SOME_BOX,
             "there are boxes for libvirt and virtualbox, not for docker",
         ),
         (
-            &["up"],
-            &[("SWARMER", "/nonexistent")],
+            ["up", "node-1"],
+            &no_program,
             "SWARMER names /nonexistent, which is no program",
         ),
     ];
     for (arguments, settings, line) in cases {
-        let said = refused(&project, arguments, settings)?;
+        let said = refused(&project, &arguments, settings)?;
         ensure!(said == line, "{arguments:?} {settings:?} says\n{said}");
     }
     Ok(())
@@ -198,10 +200,8 @@ fn dig(project: &Project, address: &str, name: &str) -> Result<String> {
 #[test]
 #[ignore = "boots machines: make test-image"]
 fn three_machines_become_a_cluster_and_one_is_replaced() -> Result<()> {
-    if !needs::met(
-        "three_machines_become_a_cluster_and_one_is_replaced",
-        vagrant::MACHINE_NEEDS,
-    ) {
+    let name = "three_machines_become_a_cluster_and_one_is_replaced";
+    if !needs::met(name, vagrant::MACHINE_NEEDS) {
         return Ok(());
     }
     let story = Story::of("vagrant up: three machines on a network of their own");
@@ -212,113 +212,133 @@ fn three_machines_become_a_cluster_and_one_is_replaced() -> Result<()> {
 
     story.phase("vagrant up, as a newcomer types it, but with emulated processors");
     let start = Instant::now();
-    let up = project.vagrant(&["up", "--provider=libvirt"], &settings)?;
-    let told = || {
-        let consoles = MACHINES.map(|(name, _)| project.console(name, 15));
-        format!("vagrant said:\n{}\n{}", up.said, consoles.join("\n---\n"))
-    };
-    ensure!(up.success, "{}", told());
+    up(&project, &settings)?;
+    story.phase("its user is the cluster's operator, without another word");
+    operator_s_files(&project)?;
+    wait_whole(&project)?;
+    story.phase("one cluster, one Swarm");
+    eprint!("{}", project.swarmer(&["status", CLUSTER])?);
+    boot_times(&project, start)?;
+    story.phase("cloud-init has nothing to complain of");
+    as_configured(&project)?;
+    story.phase("any node answers for the cluster's names");
+    names(&project)?;
+    story.phase("an image is pushed on one node and pulled on another, by the registry's name");
+    images(&project)?;
+    story.phase("a service of it is reached through every node (the kernel's own load balancer)");
+    serve(&project)?;
+    wait_ingress(&project)?;
+    story.phase("one node is destroyed and made anew: what was written stays, a new member votes");
+    replace(&project, &settings)?;
+    story.phase("the service is reached through the new node too");
+    wait_ingress(&project)
+}
+
+fn up(project: &Project, settings: &[(&str, &str)]) -> Result<()> {
+    let up = project.vagrant(&["up", "--provider=libvirt"], settings)?;
+    let operator = up.said.contains("is there, and you are its operator");
+    let consoles = MACHINES.map(|(name, _)| project.console(name, 15));
+    ensure!(
+        up.success && operator,
+        "vagrant said:\n{}\n{}",
+        up.said,
+        consoles.join("\n---\n")
+    );
     eprintln!("{}", up.said);
     eprintln!("    vagrant up: {:.0} s", up.took.as_secs_f64());
+    Ok(())
+}
 
-    story.phase("its user is the cluster's operator, without another word");
-    ensure!(
-        up.said.contains("is there, and you are its operator"),
-        "{}",
-        told()
-    );
+fn operator_s_files(project: &Project) -> Result<()> {
     for file in ["ca.pem", "cert.pem", "key.pem", "cluster.json"] {
         let there = project.operator_file(file).is_file();
         ensure!(there, "no {file} in ~/.swarmer/vagrant/dev");
     }
     for secret in ["token", "key.pem"] {
         let mode = fs::metadata(project.operator_file(secret))?.permissions();
-        ensure!(
-            mode.mode() & 0o777 == 0o600,
-            "{secret} has mode {:o}",
-            mode.mode()
-        );
+        let mode = mode.mode() & 0o777;
+        ensure!(mode == 0o600, "{secret} has mode {mode:o}");
     }
-    wait_whole(&project)?;
-    story.phase("one cluster, one Swarm");
-    eprint!("{}", project.swarmer(&["status", CLUSTER])?);
+    Ok(())
+}
 
-    let machines: Vec<Moments> = MACHINES
-        .iter()
-        .map(|(name, address)| Moments::of(&project, name, address, start))
-        .collect::<Result<_>>()?;
-    let timeline = Timeline(machines);
+fn boot_times(project: &Project, start: Instant) -> Result<()> {
+    let machines = MACHINES.iter();
+    let read = machines.map(|(name, address)| Moments::of(project, name, address, start));
+    let timeline = Timeline(read.collect::<Result<_>>()?);
     eprint!("{timeline}");
     let share = timeline.agents_share()?;
-    eprintln!(
-        "    from the last agent's start to a formed cluster: {:.1} s",
-        share.as_secs_f64()
-    );
-    ensure!(share < AGENTS_SHARE, "the agents took {share:?}");
+    let seconds = share.as_secs_f64();
+    eprintln!("    from the last agent's start to a formed cluster: {seconds:.1} s");
+    ensure!(share < AGENTS_SHARE, "the agents took {seconds:.1} s");
+    Ok(())
+}
 
-    story.phase("cloud-init has nothing to complain of, and each node has its own role's token");
+fn as_configured(project: &Project) -> Result<()> {
     for (name, address) in MACHINES {
         let checked = project.run(address, "cloud-init schema --system 2>&1 || true")?;
         ensure!(checked.contains("Valid"), "{name}: {checked}");
         let mode = project.run(address, "stat -c %a /etc/swarmer/swarmer.yaml")?;
         ensure!(mode.trim() == "600", "{name}: swarmer.yaml has mode {mode}");
+        let host = project.run(address, "hostname")?;
+        ensure!(host.trim() == name, "{name} calls itself {host}");
     }
+    Ok(())
+}
 
-    story.phase("any node answers for the cluster's names");
+fn names(project: &Project) -> Result<()> {
     for (_, address) in MACHINES {
-        let host = dig(&project, address, REGISTRY)?;
+        let host = dig(project, address, REGISTRY)?;
         let known = MACHINES.iter().any(|(_, one)| *one == host);
         ensure!(known, "{REGISTRY} asked of {address} is {host:?}");
-        let node = dig(&project, address, "node-3.node.dev.vagrant")?;
-        ensure!(
-            node == MACHINES[2].1,
-            "node-3 asked of {address} is {node:?}"
-        );
+        let (name, right) = MACHINES[2];
+        let node = dig(project, address, &format!("{name}.node.dev.vagrant"))?;
+        ensure!(node == right, "{name} asked of {address} is {node:?}");
     }
+    Ok(())
+}
 
-    story.phase("an image is pushed on one node and pulled on another, by the registry's name");
+fn images(project: &Project) -> Result<()> {
     let (from, to) = (MACHINES[0].1, MACHINES[1].1);
     project.import_busybox(from, IMAGE)?;
     wait::for_fact("an image is pushed", ACTS_WITHIN, || {
         project.run(from, &format!("docker push -q {IMAGE}"))
     })?;
-    project.run(to, &format!("docker pull -q {IMAGE}"))?;
+    project
+        .run(to, &format!("docker pull -q {IMAGE}"))
+        .map(drop)
+}
 
-    story.phase("a service of it is reached through every node (the kernel's own load balancer)");
-    let serve = "mkdir /www && hostname >/www/index.html && exec httpd -f -p 80 -h /www";
-    project.run(
-        to,
-        &format!(
-            "docker service create -q -d --name web --replicas 3 --publish 8080:80 {IMAGE} sh -c '{serve}'"
-        ),
-    )?;
-    wait_ingress(&project)?;
+fn serve(project: &Project) -> Result<()> {
+    let page = "mkdir /www && hostname >/www/index.html && exec httpd -f -p 80 -h /www";
+    let create = format!(
+        "docker service create -q -d --name web --replicas 3 --publish 8080:80 {IMAGE} sh -c '{page}'"
+    );
+    project.run(MACHINES[1].1, &create).map(drop)
+}
 
-    story.phase("one node is destroyed and made anew: what was written stays, a new member votes");
+fn replace(project: &Project, settings: &[(&str, &str)]) -> Result<()> {
+    let (name, address) = MACHINES[0];
     project.swarmer(&["kv", "put", "greeting", "hello", "--cluster", CLUSTER])?;
-    let gone = MACHINES[0].0;
-    let before = machine_id(&project, MACHINES[0].1)?;
-    let destroy = project.vagrant(&["destroy", "-f", gone], &settings)?;
+    let before = machine_id(project, address)?;
+    let destroy = project.vagrant(&["destroy", "-f", name], settings)?;
     ensure!(destroy.success, "{}", destroy.said);
-    let up = project.vagrant(&["up", "--provider=libvirt", gone], &settings)?;
-    ensure!(up.success, "{}\n{}", up.said, project.console(gone, 20));
+    let up = project.vagrant(&["up", "--provider=libvirt", name], settings)?;
+    ensure!(up.success, "{}\n{}", up.said, project.console(name, 20));
     eprintln!(
         "    destroy: {:.0} s, up: {:.0} s",
         destroy.took.as_secs_f64(),
         up.took.as_secs_f64()
     );
-    ensure!(
-        machine_id(&project, MACHINES[0].1)? != before,
-        "it is the same machine"
-    );
-    wait_whole(&project)?;
+    let after = machine_id(project, address)?;
+    ensure!(after != before, "it is the same machine");
+    wait_whole(project)?;
     eprint!("{}", project.swarmer(&["status", CLUSTER])?);
     let kept = project.swarmer(&["kv", "get", "greeting", "--cluster", CLUSTER])?;
     ensure!(kept.trim() == "hello", "greeting is {kept:?}");
-    let node = dig(&project, to, "node-1.node.dev.vagrant")?;
-    ensure!(node == MACHINES[0].1, "node-1 is {node:?}");
-    story.phase("the service is reached through the new node too");
-    wait_ingress(&project)
+    let node = dig(project, MACHINES[1].1, &format!("{name}.node.dev.vagrant"))?;
+    ensure!(node == address, "{name} is {node:?}");
+    Ok(())
 }
 
 fn machine_id(project: &Project, address: &str) -> Result<String> {

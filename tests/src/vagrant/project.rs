@@ -88,13 +88,14 @@ impl Project {
 
     /// A command in the project's folder, with the homes and the settings of its user.
     pub fn command(&self, program: &str) -> Result<Command> {
-        let mut command = match &self.libvirt {
-            Some(libvirt) => libvirt.command(program),
-            None => mortal(program),
-        };
         let folder = self.folder.path();
+        // Entering namespaces leaves the working folder behind.
+        let mut command = match &self.libvirt {
+            Some(libvirt) => libvirt.command("env"),
+            None => mortal("env"),
+        };
+        command.arg("-C").arg(folder.join("project")).arg(program);
         command
-            .current_dir(folder.join("project"))
             .env("HOME", folder.join("home"))
             .env("VAGRANT_HOME", folder.join("vagrant.d"))
             .env("VAGRANT_CHECKPOINT_DISABLE", "1")
