@@ -91,9 +91,11 @@ iso: setup-image build
 # One machine at a time: each takes both cores.
 test-image: setup setup-image build
 	SWARMER=$(SWARMER) OUTPUT=$(IMAGES) packer/build.sh iso
+	SWARMER=$(SWARMER) OUTPUT=$(IMAGES) packer/build.sh box
 	SWARMER_BIN=$(abspath $(SWARMER)) SWARMER_SKIPPED=$(abspath $(SKIPPED)) \
 		SWARMER_IMAGE=$(abspath $(IMAGES))/image.qcow2 SWARMER_ISO=$(abspath $(IMAGES))/image.iso \
-		cargo test --locked -p swarmer-tests --test image -- --ignored --test-threads 1 --nocapture
+		SWARMER_BOX=$(abspath $(IMAGES))/libvirt.box \
+		cargo test --locked -p swarmer-tests --test image --test vagrant -- --ignored --test-threads 1 --nocapture
 	@if [ -s $(SKIPPED) ]; then echo 'skipped:'; sed 's/^/  /' $(SKIPPED); fi
 
 setup-image:

@@ -80,6 +80,12 @@ if [ "${1:-}" = image ]; then
     have partx util-linux
     have losetup mount
     have ssh openssh-client
+    # The package of Vagrant is Debian's; its plugin for libvirt is one too.
+    have vagrant vagrant
+    [ -d /usr/share/doc/vagrant-libvirt ] || install vagrant-libvirt
+    have libvirtd libvirt-daemon-system
+    have dnsmasq dnsmasq-base
+    have iptables iptables
     have git git
 fi
 if [ "${1:-}" = bench ]; then

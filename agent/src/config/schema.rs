@@ -216,12 +216,12 @@ fn section(description: &str, properties: Value) -> Value {
     })
 }
 
-fn name(description: &str) -> Value {
+pub(super) fn name(description: &str) -> Value {
     let pattern = "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$";
     json!({ "description": description, "type": "string", "pattern": pattern })
 }
 
-fn text(description: &str) -> Value {
+pub(super) fn text(description: &str) -> Value {
     json!({ "description": description, "type": "string", "minLength": 1 })
 }
 
@@ -248,7 +248,7 @@ fn choice(description: &str, choices: &[&str]) -> Value {
     json!({ "description": description, "enum": choices, "default": choices.first() })
 }
 
-fn with_default(mut property: Value, default: Value) -> Value {
+pub(super) fn with_default(mut property: Value, default: Value) -> Value {
     property["default"] = default;
     property
 }
