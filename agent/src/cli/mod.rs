@@ -9,7 +9,9 @@
 
 mod agent;
 mod ca;
+mod cloud_init;
 mod cluster_status;
+mod cluster_token;
 mod config;
 mod connect;
 mod console;
@@ -116,7 +118,9 @@ enum Command {
     Login(login::Arguments),
     /// Take this node out of its cluster for good (operators only).
     Leave,
-    /// The node's one file.
+    /// A machine's first boot: its user-data, or a seed CD with it.
+    CloudInit(cloud_init::Arguments),
+    /// The node's one file, and the list of a cluster's machines.
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Save, restore and look into snapshots of the state.
@@ -188,6 +192,7 @@ async fn run(command: Command, connect: &Connect<'_>) -> Result<(), Failure> {
         Command::Token(command) => token::run(&command, connect).await,
         Command::Login(arguments) => login::run(&arguments, connect).await,
         Command::Leave => leave::run(connect).await,
+        Command::CloudInit(arguments) => cloud_init::run(&arguments, connect),
         Command::Config(command) => config::run(&command, connect),
         Command::Snapshot(command) => snapshot::run(&command, connect).await,
         Command::Ca(command) => ca::run(&command, connect).await,

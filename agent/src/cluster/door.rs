@@ -14,7 +14,6 @@ use super::path::Path;
 use super::raft_door::RaftDoor;
 use super::rights;
 use super::worker_door;
-use crate::decide::swarm::JoinOffer;
 use crate::model::{ClusterId, MemberStatus, NodeId, Role};
 use crate::pki::{ALPN_JOIN, PeerIdentity, Token};
 use crate::rpc::{Handler, Incoming, MAX_PAYLOAD, Peer};
@@ -25,7 +24,7 @@ use crate::task::clock;
 pub type HttpDoor = Arc<dyn Fn(HttpCall, NodeId) -> BoxFuture<'static, HttpReply> + Send + Sync>;
 
 /// What a member needs to join the Docker Swarm.
-pub type SwarmDoor = Arc<dyn Fn(NodeId) -> Option<JoinOffer> + Send + Sync>;
+pub type SwarmDoor = Arc<dyn Fn(NodeId, Question) -> Answer + Send + Sync>;
 
 /// Everything a member server serves.
 pub struct Services {
@@ -43,7 +42,7 @@ pub struct Services {
     pub authority: Authority,
     /// HTTP for workers.
     pub http: HttpDoor,
-    /// The Swarm's join tokens, each for the role that it is meant for.
+    /// What is written down of the Swarm, for the member that asks.
     pub swarm: SwarmDoor,
 }
 
@@ -277,8 +276,8 @@ impl Services {
                 let read = self.raft.raft.read_index().await;
                 CallReply::ReadIndex(read.map_err(|_| CallError::NotLeader(None))?)
             }
-            Call::Ask(Question::SwarmJoin) => {
-                CallReply::Answer(Box::new(Answer::SwarmJoin((self.swarm)(caller.node))))
+            Call::Ask(question @ (Question::SwarmJoin | Question::SwarmServices)) => {
+                CallReply::Answer(Box::new((self.swarm)(caller.node, question)))
             }
             Call::Ask(question) => {
                 if caller.role == Role::Server && !self.raft.raft.is_leader() {

@@ -302,6 +302,7 @@ impl Path {
             Question::Status => Answer::Status(self.status(raft, index)),
             // A server reads its own copy; the door answers workers.
             Question::SwarmJoin => Answer::SwarmJoin(None),
+            Question::SwarmServices => Answer::SwarmServices(Vec::new()),
         };
         Ok(answer)
     }

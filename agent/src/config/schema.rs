@@ -81,7 +81,26 @@ fn docker() -> Value {
         json!({
             "enabled": flag("Whether the agent looks after the Docker Engine at all.", true),
             "swarm": choice("auto: servers manage, workers work.", &["auto", "off"]),
-            "socket": with_default(socket, json!(DOCKER_SOCKET))
+            "socket": with_default(socket, json!(DOCKER_SOCKET)),
+            "registrator": registrator()
+        }),
+    )
+}
+
+fn registrator() -> Value {
+    let tags = json!({
+        "description": "Added to the tags of each service; {{.Config.Hostname}} and the like are fields of docker inspect.",
+        "type": "array",
+        "default": [],
+        "items": text("A tag.")
+    });
+    section(
+        "Containers with published ports as services.",
+        json!({
+            "enabled": flag("Whether they are registered.", true),
+            "internal": flag("Register containers' own addresses and ports, published or not.", false),
+            "explicit": flag("Only those that have a SERVICE_NAME.", false),
+            "tags": tags
         }),
     )
 }
@@ -197,12 +216,12 @@ fn section(description: &str, properties: Value) -> Value {
     })
 }
 
-fn name(description: &str) -> Value {
+pub(super) fn name(description: &str) -> Value {
     let pattern = "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$";
     json!({ "description": description, "type": "string", "pattern": pattern })
 }
 
-fn text(description: &str) -> Value {
+pub(super) fn text(description: &str) -> Value {
     json!({ "description": description, "type": "string", "minLength": 1 })
 }
 
@@ -229,7 +248,7 @@ fn choice(description: &str, choices: &[&str]) -> Value {
     json!({ "description": description, "enum": choices, "default": choices.first() })
 }
 
-fn with_default(mut property: Value, default: Value) -> Value {
+pub(super) fn with_default(mut property: Value, default: Value) -> Value {
     property["default"] = default;
     property
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::decide::swarm::JoinOffer;
+use crate::decide::swarm::{JoinOffer, SwarmService};
 use crate::model::{ClusterTime, NodeId, Op, Reply, Role, Session, SessionId};
 
 /// Why the leader did not do what was asked.
@@ -49,6 +49,8 @@ pub enum Question {
     /// What the asking node needs to join the Docker Swarm. Answered by any server, for the node
     /// that its certificate names.
     SwarmJoin,
+    /// What only the Swarm's managers know of its services. Answered by any server.
+    SwarmServices,
 }
 
 /// The leader's answer.
@@ -60,6 +62,8 @@ pub enum Answer {
     Status(StatusReport),
     /// To [`Question::SwarmJoin`]; `None`: there is no Swarm to join yet.
     SwarmJoin(Option<JoinOffer>),
+    /// To [`Question::SwarmServices`].
+    SwarmServices(Vec<SwarmService>),
 }
 
 /// The leader's view of the cluster. Times are milliseconds.
