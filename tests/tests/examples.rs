@@ -115,6 +115,13 @@ fn the_web_app(operator: &Operator<'_>) -> Result<()> {
         operator.docker(&["stack", "deploy", "-c", &example("web/stack.yml"), "web"])?;
     process::run(deploy.env("HELLO_IMAGE", &image))?;
     operator.runs("web", 1)?;
+    operator
+        .cluster
+        .wait("DNS names both tasks, which are healthy", WITHIN, || {
+            let found = operator.machine.resolve("web.hello.service.dev.test")?;
+            ensure!(found.len() == 2, "{found:?}");
+            Ok(())
+        })?;
     for node in operator.cluster.nodes() {
         let url = "http://127.0.0.1:8080/cgi-bin/hello";
         let said = process::run(node.command("curl").args(["-sS", url]))?;
