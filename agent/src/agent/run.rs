@@ -40,9 +40,7 @@ const DRAIN: Duration = Duration::from_secs(8);
 
 /// Runs the agent until a signal, a leave, or the failure of a critical part.
 pub async fn run(config: Config) -> Result<(), AgentError> {
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
+    log_warnings(&config);
     raise_file_limit();
     let token = token(&config)?;
     let manager = Manager::of_environment();
@@ -51,10 +49,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let address = address::wait_for(network).await?;
     let disk = DataDir::open(config.data_dir.clone())?;
     let me = Arc::new(me(&config, &disk, address)?);
-    tracing::info!(
-        node = %me.name, id = %me.id, role = %me.role, %address, stack = %me.stack, dc = %me.dc,
-        version = env!("CARGO_PKG_VERSION"), "starting"
-    );
+    log_start(&me);
 
     // Every port before anything is announced.
     let bound = bind(&config, &me).await?;
@@ -117,6 +112,20 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     }
     tracing::info!("stopped");
     result
+}
+
+fn log_warnings(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn log_start(me: &Me) {
+    let address = me.address;
+    tracing::info!(
+        node = %me.name, id = %me.id, role = %me.role, %address, stack = %me.stack, dc = %me.dc,
+        version = env!("CARGO_PKG_VERSION"), "starting"
+    );
 }
 
 /// What serves this host, member or not.
