@@ -90,6 +90,16 @@ enum FeedError {
     Cluster(#[from] JoinInfoError),
 }
 
+impl Parts {
+    /// From the engine if it manages, else from the cluster.
+    async fn services(&self) -> Result<Vec<SwarmService>, FeedError> {
+        match self.engine.services().await? {
+            Some(services) => Ok(services),
+            None => Ok(self.swarm.services().await?),
+        }
+    }
+}
+
 impl RegistratorLoop {
     /// The loop. It acts on what an earlier run of the agent has registered, too.
     #[must_use]
@@ -180,20 +190,13 @@ impl RegistratorLoop {
         if !self.new_task && self.asked.is_some_and(|at| age(at) < FEED) {
             return;
         }
-        match tokio::time::timeout(TELL, self.services()).await {
+        match tokio::time::timeout(TELL, self.parts.services()).await {
             Ok(Ok(services)) => self.swarm = services,
             Ok(Err(error)) => tracing::debug!("the Swarm's services: {}", Chain(&error)),
             Err(_) => tracing::debug!("the Swarm's services: no answer"),
         }
         self.new_task = false;
         self.asked = Some(clock::now());
-    }
-
-    async fn services(&self) -> Result<Vec<SwarmService>, FeedError> {
-        match self.parts.engine.services().await? {
-            Some(services) => Ok(services),
-            None => Ok(self.parts.swarm.services().await?),
-        }
     }
 
     fn has_tasks(&self) -> bool {
