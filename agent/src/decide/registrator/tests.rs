@@ -87,7 +87,7 @@ type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
 fn come_to(cases: &[Case<'_>]) {
     for (ports, env, wanted) in cases {
         let found = of(&[container("web", ports, env)]);
-        assert_eq!(lines(&found), wanted, "{ports:?} {env:?}");
+        assert_eq!(lines(&found), **wanted, "{ports:?} {env:?}");
         assert_eq!(found.complaints, [""; 0], "{ports:?} {env:?}");
     }
 }
