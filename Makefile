@@ -7,15 +7,19 @@ export RUST_LIB_BACKTRACE ?= 0
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SWARMER := $(TARGET)/release/swarmer
 SKIPPED := $(TARGET)/skipped.txt
+IMAGES := $(TARGET)/image
 ROUNDS ?= 1000
 
 .NOTPARALLEL:
-.PHONY: help demo test fix bench soak setup build check unit stories report
+.PHONY: help demo test fix bench soak setup build check packer unit stories report deb box image iso test-image setup-image
 
 help:
 	@echo 'make demo   a real cluster on this machine: no root, no Docker'
 	@echo 'make test   everything that CI runs'
 	@echo 'make fix    format, and apply what clippy can mend'
+	@echo 'make deb    the agent as a Debian package, for hosts that exist already'
+	@echo 'make box    the Vagrant box for libvirt; make image: the disk image; make iso: the bootable ISO'
+	@echo 'make test-image  builds image and ISO, boots them, and tells how it went'
 	@echo 'make bench  the figures, beside those of the peers that are installed'
 	@echo 'make soak   ROUNDS=$(ROUNDS) rounds of kills and power cuts'
 
@@ -24,7 +28,7 @@ demo:
 	cargo build --release --locked -p swarmer-agent
 	$(SWARMER) demo
 
-test: setup check build unit stories report
+test: setup check packer build unit stories report
 
 setup:
 	@tests/setup.sh
@@ -39,6 +43,11 @@ check:
 # The stories run on what users run: the release binary.
 build:
 	cargo build --release --locked -p swarmer-agent
+
+# Offline: the four sources' arguments, not what they would download.
+packer:
+	@if packer version >/dev/null 2>&1; then packer/build.sh validate >/dev/null && echo 'packer: all sources are valid'; \
+	else echo 'packer validate: skipped, for want of packer' | tee -a $(SKIPPED); fi
 
 unit:
 	cargo test --locked -p swarmer-agent
@@ -66,3 +75,28 @@ bench: build
 soak: setup build
 	SWARMER_BIN=$(abspath $(SWARMER)) SWARMER_NO_SKIP=1 SWARMER_ROUNDS=$(ROUNDS) \
 		cargo test --locked -p swarmer-tests --test kv_faults -- --test-threads 1 --nocapture
+
+deb: build
+	@packer/deb/build.sh $(SWARMER) $(IMAGES)
+
+box: setup-image build
+	@SWARMER=$(SWARMER) OUTPUT=$(IMAGES) packer/build.sh box
+
+image: setup-image build
+	@SWARMER=$(SWARMER) OUTPUT=$(IMAGES) packer/build.sh image
+
+iso: setup-image build
+	@SWARMER=$(SWARMER) OUTPUT=$(IMAGES) packer/build.sh iso
+
+# One machine at a time: each takes both cores.
+test-image: setup setup-image build
+	SWARMER=$(SWARMER) OUTPUT=$(IMAGES) packer/build.sh iso
+	SWARMER=$(SWARMER) OUTPUT=$(IMAGES) packer/build.sh box
+	SWARMER_BIN=$(abspath $(SWARMER)) SWARMER_SKIPPED=$(abspath $(SKIPPED)) \
+		SWARMER_IMAGE=$(abspath $(IMAGES))/image.qcow2 SWARMER_ISO=$(abspath $(IMAGES))/image.iso \
+		SWARMER_BOX=$(abspath $(IMAGES))/libvirt.box \
+		cargo test --locked -p swarmer-tests --test image --test vagrant -- --ignored --test-threads 1 --nocapture
+	@if [ -s $(SKIPPED) ]; then echo 'skipped:'; sed 's/^/  /' $(SKIPPED); fi
+
+setup-image:
+	@tests/setup.sh image

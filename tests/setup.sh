@@ -65,6 +65,29 @@ if [ "${1:-}" != demo ]; then
         fi
     fi
 fi
+if [ "${1:-}" = image ]; then
+    have packer packer
+    have qemu-system-x86_64 qemu-system-x86
+    have qemu-img qemu-utils
+    have xorrisofs xorriso
+    have debootstrap debootstrap
+    have mksquashfs squashfs-tools
+    have grub-mkrescue grub-common
+    [ -d /usr/lib/grub/i386-pc ] || install grub-pc-bin
+    have mformat mtools
+    have mkfs.ext4 e2fsprogs
+    have parted parted
+    have partx util-linux
+    have losetup mount
+    have ssh openssh-client
+    # The package of Vagrant is Debian's; its plugin for libvirt is one too.
+    have vagrant vagrant
+    [ -d /usr/share/doc/vagrant-libvirt ] || install vagrant-libvirt
+    have libvirtd libvirt-daemon-system
+    have dnsmasq dnsmasq-base
+    have iptables iptables
+    have git git
+fi
 if [ "${1:-}" = bench ]; then
     have etcd etcd-server
     have etcdctl etcd-client

@@ -18,6 +18,7 @@ pub mod model;
 pub mod pki;
 pub mod registry;
 pub mod rpc;
+pub mod seed;
 pub mod state;
 pub mod store;
 pub mod task;

@@ -16,7 +16,7 @@ mod tokens;
 const FLOORS: [&[&str]; 8] = [
     &["model"],
     &["config", "state"],
-    &["decide"],
+    &["decide", "seed"],
     &["disk", "task"],
     &[
         "client", "discover", "docker", "registry", "pki", "rpc", "store",

@@ -5,6 +5,7 @@
 //! * [`wait`] is the only place that sleeps. A wait names the fact that must become true, and its
 //!   error says what was seen instead.
 //! * [`disk::LossyDisk`] forgets at a crash whatever was not synced.
+//! * [`vm::Vm`] boots the image in an emulated machine of its own; [`vagrant::Project`] has a cluster of them.
 //! * [`faults`] draws faults from a seed, which is printed; [`ledger`] remembers what was acknowledged.
 //!
 //! ```no_run
@@ -39,6 +40,8 @@ pub mod process;
 pub mod scratch;
 pub mod settings;
 pub mod story;
+pub mod vagrant;
+pub mod vm;
 pub mod wait;
 
 pub use cluster::Cluster;

@@ -16,7 +16,7 @@ use crate::cluster::me::Me;
 use crate::cluster::papers::Papers;
 use crate::config::{Config, SwarmMode};
 use crate::decide::swarm::{JoinOffer, SwarmService};
-use crate::docker::{Advertise, Containers, LocalEngine, trust};
+use crate::docker::{Admit, Advertise, Containers, EngineFront, LocalEngine, trust};
 use crate::loops::checks;
 use crate::loops::registrator::{self, RegistratorLoop};
 use crate::loops::registry::{self as registry_loop, RegistryLoop, Tenure};
@@ -27,7 +27,7 @@ use crate::pki::{CertStore, PeerIdentity, Validity, tls};
 use crate::registry::{Admission, Credential, Front, Settings, Storage};
 use crate::store::report::Report;
 use crate::store::{Answer, Question, Store, StoreError};
-use crate::task::Tasks;
+use crate::task::{Tasks, clock};
 
 /// Docker's own port for Swarm management.
 const SWARM_PORT: u16 = 2377;
@@ -176,6 +176,49 @@ pub(super) fn containers(joined: &Joined, tasks: &Tasks) {
         });
         tasks.critical("registrator", looper.run(shutdown));
     }
+}
+
+/// Starts the engine's front, for operators.
+pub(super) fn engine(
+    joined: &Joined,
+    listener: TcpListener,
+    certificates: &Arc<CertStore>,
+    tasks: &Tasks,
+) -> Result<(), AgentError> {
+    let front = EngineFront::new(
+        tls::https_server_config(Arc::clone(certificates))?,
+        operators(joined),
+        joined.config.docker.socket.clone(),
+    );
+    let serve = front.run(listener, tasks.shutdown().clone());
+    tasks.critical("engine front", serve);
+    Ok(())
+}
+
+/// Operators, while their certificates last. TLS has found the certificate to be of our CA.
+fn operators(joined: &Joined) -> Admit {
+    let (cluster, me) = (joined.papers.cluster, Arc::clone(&joined.me));
+    Arc::new(move |shown| {
+        let next = format!(
+            "`swarmer login ADDRESS` makes you one, and `swarmer docker {}:{} -- ARGS` uses it",
+            me.stack, me.dc
+        );
+        let Some(shown) = shown else {
+            return Err(format!("this port wants an operator's certificate: {next}"));
+        };
+        let identity = PeerIdentity::from_der(shown).map_err(|error| error.to_string())?;
+        if identity.cluster != cluster {
+            return Err(format!("this is cluster {cluster}: {next}"));
+        }
+        if identity.role != Role::Operator {
+            return Err(format!(
+                "this port is for operators, and the certificate is a {}'s: {next}",
+                identity.role
+            ));
+        }
+        let left = identity.not_after.duration_since(clock::wall());
+        Ok(clock::now() + left.unwrap_or_default())
+    })
 }
 
 /// A worker asks a server.

@@ -47,6 +47,7 @@ pub(super) struct Doors {
     pub(super) certificates: Arc<CertStore>,
     pub(super) https: TcpListener,
     pub(super) registry: Option<TcpListener>,
+    pub(super) docker: Option<TcpListener>,
 }
 
 /// Chooses between members and those who join, as soon as there is something to be a member of.
@@ -93,6 +94,9 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
         edges::registry(&joined, listener, &certificates, tenure, &report, tasks)?;
     }
     let swarm = edges::swarm(&joined, &report, tasks);
+    if let Some(listener) = doors.docker {
+        edges::engine(&joined, listener, &certificates, tasks)?;
+    }
     serve_https(&joined, doors.https, &certificates, tasks)?;
     let services = loops::services::run(
         Arc::clone(&joined.store),

@@ -5,6 +5,7 @@
 //! announced, and a critical part that ends takes the agent down with a clear last line.
 
 mod address;
+mod bind;
 pub(crate) mod edges;
 mod error;
 mod leaving;
@@ -14,6 +15,9 @@ mod member;
 mod operations;
 mod resolv;
 mod run;
+mod systemd;
+#[cfg(test)]
+mod systemd_tests;
 
 pub use error::AgentError;
 pub use run::run;

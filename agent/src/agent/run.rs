@@ -1,16 +1,19 @@
 //! The agent from start to end, in order.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
+use super::bind::bind;
 use super::member::{self, Doors, Joined};
 use super::operations::Acts;
+use super::systemd::{self, Manager};
 use super::{AgentError, address, resolv};
 use crate::cluster::door::Door;
 use crate::cluster::me::Me;
@@ -29,6 +32,9 @@ use crate::rpc;
 use crate::store::{LocalServices, Store};
 use crate::task::{Shutdown, Tasks, clock};
 
+/// Where Docker takes its networks from (`default-address-pools`, first block). Most of them are made
+/// after the agent has started: its containers' queries come from there, to the bridge's address.
+const DOCKER_POOL: (IpAddr, u8) = (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12);
 /// The socket on which root is an operator.
 const SOCKET: &str = "swarmer.sock";
 const PRIVATE: u32 = 0o600;
@@ -37,18 +43,16 @@ const DRAIN: Duration = Duration::from_secs(8);
 
 /// Runs the agent until a signal, a leave, or the failure of a critical part.
 pub async fn run(config: Config) -> Result<(), AgentError> {
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
+    log_warnings(&config);
     raise_file_limit();
     let token = token(&config)?;
-    let address = address::wait_for(&config.admin_network).await?;
+    let manager = Manager::of_environment();
+    let network = &config.admin_network;
+    manager.status(&format!("waiting for an address in {network}"));
+    let address = address::wait_for(network).await?;
     let disk = DataDir::open(config.data_dir.clone())?;
     let me = Arc::new(me(&config, &disk, address)?);
-    tracing::info!(
-        node = %me.name, id = %me.id, role = %me.role, %address, stack = %me.stack, dc = %me.dc,
-        version = env!("CARGO_PKG_VERSION"), "starting"
-    );
+    log_start(&me);
 
     // Every port before anything is announced.
     let bound = bind(&config, &me).await?;
@@ -71,6 +75,8 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         shutdown.clone(),
     );
     tasks.critical("rpc", serving);
+    // Whoever starts after us may count on DNS and HTTP, cluster or not.
+    systemd::ready(&manager, &me, &local.store, &tasks);
 
     let sources = sources(&config);
     let entered = tokio::select! {
@@ -84,6 +90,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
                 certificates,
                 https: bound.https,
                 registry: bound.registry,
+                docker: bound.docker,
             };
             let joined = Joined {
                 config,
@@ -108,6 +115,20 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     }
     tracing::info!("stopped");
     result
+}
+
+fn log_warnings(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn log_start(me: &Me) {
+    let address = me.address;
+    tracing::info!(
+        node = %me.name, id = %me.id, role = %me.role, %address, stack = %me.stack, dc = %me.dc,
+        version = env!("CARGO_PKG_VERSION"), "starting"
+    );
 }
 
 /// What serves this host, member or not.
@@ -265,6 +286,7 @@ fn api(
         store: Arc::clone(store),
         local: Arc::clone(local),
         operations: Arc::clone(acts) as Arc<dyn Operations>,
+        waits: me.waits.subscribe(),
         metrics: vec![Box::new(move |text| dns.append(text))],
     })
 }
@@ -330,6 +352,11 @@ fn me(config: &Config, disk: &DataDir, address: IpAddr) -> Result<Me, AgentError
             https: config.listen.https,
             dns: config.dns.port,
             registry: config.listen.registry,
+            docker: if config.docker.enabled {
+                config.listen.docker
+            } else {
+                0
+            },
         },
         meta: config.meta.clone(),
         timing: Timing {
@@ -339,6 +366,7 @@ fn me(config: &Config, disk: &DataDir, address: IpAddr) -> Result<Me, AgentError
             reap: timing.reap,
         },
         certificate: timing.certificate,
+        waits: watch::Sender::default(),
     })
 }
 
@@ -363,51 +391,6 @@ fn sources(config: &Config) -> Sources {
     Sources::new(list.collect())
 }
 
-/// The listeners of this node.
-struct Bound {
-    rpc: TcpListener,
-    http: Vec<TcpListener>,
-    https: TcpListener,
-    registry: Option<TcpListener>,
-}
-
-async fn bind(config: &Config, me: &Me) -> Result<Bound, AgentError> {
-    let listen = async |what: &'static str, ip: IpAddr, port: u16| {
-        let address = SocketAddr::new(ip, port);
-        TcpListener::bind(address)
-            .await
-            .map_err(|source| AgentError::Bind {
-                address,
-                what,
-                source,
-            })
-    };
-    let mut http = Vec::new();
-    // Plain HTTP stays on the host: loopback, or the admin address where that is one.
-    let plain = if me.address.is_loopback() {
-        me.address
-    } else {
-        Ipv4Addr::LOCALHOST.into()
-    };
-    http.push(listen("HTTP", plain, me.ports.http).await?);
-    if config.docker.enabled && !me.address.is_loopback() {
-        for bridge in address::docker_bridges() {
-            http.push(listen("HTTP on Docker's bridge", bridge.ip.into(), me.ports.http).await?);
-        }
-    }
-    let registry = if config.registry.enabled {
-        Some(listen("the registry", me.address, me.ports.registry).await?)
-    } else {
-        None
-    };
-    Ok(Bound {
-        rpc: listen("RPC", me.address, me.ports.rpc).await?,
-        https: listen("HTTPS", me.address, me.ports.https).await?,
-        http,
-        registry,
-    })
-}
-
 fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, AgentError> {
     let loopback: IpAddr = Ipv4Addr::LOCALHOST.into();
     let mut listen = vec![me.address];
@@ -415,7 +398,8 @@ fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, Age
         listen.push(loopback);
     }
     let bridges = address::docker_bridges();
-    let later: Vec<IpAddr> = if config.docker.enabled && !me.address.is_loopback() {
+    let docker = config.docker.enabled && !me.address.is_loopback();
+    let later: Vec<IpAddr> = if docker {
         bridges.iter().map(|bridge| bridge.ip.into()).collect()
     } else {
         Vec::new()
@@ -432,13 +416,13 @@ fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, Age
         listen_later: later,
         port: me.ports.dns,
         recursors,
-        recurse_for: recurse_for(me.address, &bridges),
+        recurse_for: recurse_for(me.address, &bridges, docker),
         ttl: 0,
     })
 }
 
 /// Whose queries are passed on: the admin network's, loopback's, Docker's.
-fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr]) -> Vec<IpNet> {
+fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr], docker: bool) -> Vec<IpNet> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let admin = interfaces
         .iter()
@@ -453,7 +437,8 @@ fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr]) -> Vec<IpNet> {
         });
     let docker = bridges
         .iter()
-        .map(|bridge| (IpAddr::V4(bridge.ip), bridge.prefixlen));
+        .map(|bridge| (IpAddr::V4(bridge.ip), bridge.prefixlen))
+        .chain(docker.then_some(DOCKER_POOL));
     let loopback = [
         (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
         (IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),

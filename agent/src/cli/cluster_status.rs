@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::connect::{self, Connect};
 use super::failure::Failure;
+use super::operator_files::Places;
 use super::table::age;
 use crate::client::{Answer, Client, Request};
 
@@ -31,6 +32,8 @@ pub(super) struct ClusterStatus {
     pub(super) learners: Vec<String>,
     pub(super) members: Vec<MemberStatus>,
     pub(super) registry_host: Option<String>,
+    /// Before there is a cluster: what the node waits for.
+    pub(super) waiting: Option<String>,
     pub(super) problem: Option<String>,
 }
 
@@ -64,6 +67,9 @@ pub(super) struct Ports {
     pub(super) rpc: u16,
     pub(super) https: u16,
     pub(super) registry: u16,
+    pub(super) dns: u16,
+    /// 0 on a node without an engine.
+    pub(super) docker: u16,
 }
 
 /// Asks, and keeps what was heard of the servers for an operator's next time.
@@ -71,7 +77,7 @@ pub(super) async fn fetch(connect: &Connect<'_>) -> Result<(Answer, ClusterStatu
     let client = connect.client()?;
     let (answer, status) = fetch_from(&client).await?;
     if let Some(files) = connect.files()? {
-        files.refresh(status.servers())?;
+        files.refresh(status.places())?;
     }
     Ok((answer, status))
 }
@@ -83,14 +89,22 @@ pub(super) async fn fetch_from(client: &Client) -> Result<(Answer, ClusterStatus
 }
 
 impl ClusterStatus {
-    /// The HTTPS addresses of the servers.
-    fn servers(&self) -> Vec<SocketAddr> {
-        let servers = self.members.iter().filter(|member| member.role == "server");
-        let address = |member: &MemberStatus| {
-            let ip: IpAddr = member.address.parse().ok()?;
-            Some(SocketAddr::new(ip, member.ports.https))
+    /// Where the nodes are, servers first, and those that are alive before the others.
+    pub(super) fn places(&self) -> Places {
+        let mut members: Vec<&MemberStatus> = self.members.iter().collect();
+        members.sort_by_key(|member| (member.role != "server", member.status != "alive"));
+        let places = |port: fn(&Ports) -> u16| {
+            let places = members.iter().filter_map(|member| member.place(port));
+            places.collect()
         };
-        servers.filter_map(address).collect()
+        let servers = members.iter().filter(|member| member.role == "server");
+        Places {
+            servers: servers
+                .filter_map(|member| member.place(|ports| ports.https))
+                .collect(),
+            dns: places(|ports| ports.dns),
+            docker: places(|ports| ports.docker),
+        }
     }
 
     /// Whether a leader told its part.
@@ -101,7 +115,11 @@ impl ClusterStatus {
     /// What keeps the cluster from being whole; `None`: nothing.
     pub(super) fn trouble(&self) -> Option<String> {
         if self.cluster.is_none() {
-            return Some("this node is not a member of a cluster yet".to_owned());
+            let mut trouble = "this node is not a member of a cluster yet".to_owned();
+            if let Some(waiting) = &self.waiting {
+                trouble = format!("{trouble}: {waiting}");
+            }
+            return Some(trouble);
         }
         if let Some(problem) = &self.problem {
             return Some(format!("the leader can't be asked: {problem}"));
@@ -131,6 +149,13 @@ impl ClusterStatus {
 }
 
 impl MemberStatus {
+    /// Where one of its doors is; `None` if it has none.
+    pub(super) fn place(&self, port: impl FnOnce(&Ports) -> u16) -> Option<SocketAddr> {
+        let ip: IpAddr = self.address.parse().ok()?;
+        let port = port(&self.ports);
+        (port != 0).then(|| SocketAddr::new(ip, port))
+    }
+
     pub(super) fn is_well(&self) -> bool {
         self.status == "alive" && self.health.as_deref() == Some("passing")
     }

@@ -64,6 +64,11 @@ impl<'c> Connect<'c> {
         self.common.json
     }
 
+    /// The agent's unix socket, if one was named.
+    pub(super) fn socket(&self) -> Option<PathBuf> {
+        self.common.socket.clone()
+    }
+
     /// The operator's files, if a cluster was named.
     pub(super) fn files(&self) -> Result<Option<OperatorFiles>, Failure> {
         self.cluster.as_deref().map(OperatorFiles::find).transpose()

@@ -9,9 +9,16 @@
 
 mod agent;
 mod ca;
+mod cloud_init;
 mod cluster_status;
+mod cluster_token;
 mod config;
 mod connect;
+mod console;
+mod console_text;
+mod dns;
+mod dns_snippet;
+mod docker;
 mod failure;
 mod kv;
 mod kv_export;
@@ -29,6 +36,8 @@ mod status;
 mod status_text;
 mod table;
 mod token;
+mod trust;
+mod trust_plan;
 mod version;
 
 use std::ffi::OsString;
@@ -97,6 +106,11 @@ enum Command {
     Services(services::Arguments),
     /// The image registry: which node serves it, and how it is.
     Registry,
+    /// Run the docker command on a cluster, over TLS: swarmer docker STACK:DC service ls
+    Docker(docker::Arguments),
+    /// A cluster's names on this machine.
+    #[command(subcommand)]
+    Dns(dns::DnsCommand),
     /// Join tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -104,7 +118,9 @@ enum Command {
     Login(login::Arguments),
     /// Take this node out of its cluster for good (operators only).
     Leave,
-    /// The node's one file.
+    /// A machine's first boot: its user-data, or a seed CD with it.
+    CloudInit(cloud_init::Arguments),
+    /// The node's one file, and the list of a cluster's machines.
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Save, restore and look into snapshots of the state.
@@ -113,8 +129,12 @@ enum Command {
     /// The cluster's certificate authority.
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Make this machine and its Docker believe a cluster's CA, or no longer.
+    Trust(trust::Arguments),
     /// Show or change what the agent logs, without a restart (operators only).
     LogLevel(log_level::Arguments),
+    /// What this node's screen shows, again whenever it changes.
+    Console(console::Arguments),
     /// This program's version, and the agent's.
     Version,
 }
@@ -167,13 +187,18 @@ async fn run(command: Command, connect: &Connect<'_>) -> Result<(), Failure> {
         Command::Kv(command) => kv::run(command, connect).await,
         Command::Services(arguments) => services::run(&arguments, connect).await,
         Command::Registry => registry::run(connect).await,
+        Command::Dns(command) => dns::run(&command, connect).await,
+        Command::Docker(arguments) => docker::run(&arguments, connect).await,
         Command::Token(command) => token::run(&command, connect).await,
         Command::Login(arguments) => login::run(&arguments, connect).await,
         Command::Leave => leave::run(connect).await,
+        Command::CloudInit(arguments) => cloud_init::run(&arguments, connect),
         Command::Config(command) => config::run(&command, connect),
         Command::Snapshot(command) => snapshot::run(&command, connect).await,
         Command::Ca(command) => ca::run(&command, connect).await,
+        Command::Trust(arguments) => trust::run(&arguments, connect),
         Command::LogLevel(arguments) => log_level::run(&arguments, connect).await,
+        Command::Console(arguments) => console::run(&arguments, connect).await,
         Command::Version => version::run(connect).await,
     }
 }

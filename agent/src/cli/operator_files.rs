@@ -23,6 +23,8 @@ const CERTIFICATE: &str = "cert.pem";
 const KEY: &str = "key.pem";
 const CLUSTER: &str = "cluster.json";
 const VERSION: u32 = 1;
+const DNS_PORT: u16 = 53;
+const DOCKER_PORT: u16 = 2376;
 
 /// `cluster.json`: where the servers are, refreshed at use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,45 @@ pub(super) struct ClusterFile {
     pub(super) dc: String,
     /// The HTTPS addresses of the servers.
     pub(super) servers: Vec<SocketAddr>,
+    /// Where nodes answer DNS, servers first. Empty until a node was asked.
+    #[serde(default)]
+    pub(super) dns: Vec<SocketAddr>,
+    /// Where nodes' Docker Engines are reached, servers first. Empty until a node was asked.
+    #[serde(default)]
+    pub(super) docker: Vec<SocketAddr>,
+}
+
+impl ClusterFile {
+    /// Where nodes answer DNS; before that was heard, the servers on the usual port.
+    pub(super) fn dns(&self) -> Vec<SocketAddr> {
+        self.known(&self.dns, DNS_PORT)
+    }
+
+    /// Where engines are reached; before that was heard, on the servers and the usual port.
+    pub(super) fn docker(&self) -> Vec<SocketAddr> {
+        self.known(&self.docker, DOCKER_PORT)
+    }
+
+    fn known(&self, heard: &[SocketAddr], port: u16) -> Vec<SocketAddr> {
+        if !heard.is_empty() {
+            return heard.to_vec();
+        }
+        let servers = self.servers.iter();
+        servers
+            .map(|server| SocketAddr::new(server.ip(), port))
+            .collect()
+    }
+}
+
+/// Where a cluster's nodes are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    /// HTTPS of servers.
+    pub(super) servers: Vec<SocketAddr>,
+    /// DNS.
+    pub(super) dns: Vec<SocketAddr>,
+    /// Docker Engines.
+    pub(super) docker: Vec<SocketAddr>,
 }
 
 /// The folder of one cluster.
@@ -153,16 +194,29 @@ impl OperatorFiles {
             stack: login.stack.clone(),
             dc: login.dc.clone(),
             servers: login.servers.clone(),
+            dns: Vec::new(),
+            docker: Vec::new(),
         })
     }
 
-    /// Servers come and go: what was just heard is kept for the next time.
-    pub(super) fn refresh(&self, servers: Vec<SocketAddr>) -> Result<(), Failure> {
+    /// Nodes come and go: what was just heard is kept for the next time.
+    pub(super) fn refresh(&self, heard: Places) -> Result<(), Failure> {
         let present = self.cluster()?;
-        if servers.is_empty() || present.servers == servers {
+        let Places {
+            servers,
+            dns,
+            docker,
+        } = heard;
+        let next = ClusterFile {
+            servers,
+            dns,
+            docker,
+            ..present.clone()
+        };
+        if next.servers.is_empty() || present == next {
             return Ok(());
         }
-        self.keep_cluster(&ClusterFile { servers, ..present })
+        self.keep_cluster(&next)
     }
 
     fn keep_cluster(&self, cluster: &ClusterFile) -> Result<(), Failure> {

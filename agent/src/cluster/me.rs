@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::decide::lease::Timing;
 use crate::model::{BootId, ClusterTime, Member, MemberStatus, Name, NodeId, Ports, Role};
 use crate::pki::NodeKey;
@@ -36,6 +38,8 @@ pub struct Me {
     pub timing: Timing,
     /// How long certificates live.
     pub certificate: Duration,
+    /// What it waits for before it is a member, for people; empty: nothing, or nothing known.
+    pub waits: watch::Sender<String>,
 }
 
 impl Me {

@@ -24,12 +24,13 @@ use crate::task::{Backoff, Shutdown, clock};
 
 mod founder;
 mod host;
+mod said;
+
+pub(super) use said::Said;
 
 /// Rounds come fast at first, since servers that start together should form at once.
 const EAGER: Duration = Duration::from_millis(40);
 const CALM: Duration = Duration::from_secs(1);
-/// The same reason to wait is logged again after this long.
-const REMIND: Duration = Duration::from_secs(10);
 
 /// Why a blank server gives up. All else is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +124,7 @@ impl Nursery {
     ) -> Result<Papers, NurseryError> {
         let mut channels = BTreeMap::new();
         let mut pace = Backoff::new(EAGER, CALM);
-        let (mut said, mut refusals) = (Said::default(), Said::default());
+        let mut said = Said::default();
         loop {
             // What came in at the door may be all that a founder waits for.
             if self.with_view(plan) == Step::Begin {
@@ -140,7 +141,7 @@ impl Nursery {
                 }
             };
             let seen = tokio::select! {
-                seen = self.ask_all(sources, &mut channels, &mut refusals) => seen,
+                seen = self.ask_all(sources, &mut channels, &mut said) => seen,
                 () = begin => continue,
             };
             if news {
@@ -152,7 +153,9 @@ impl Nursery {
                 inner.asked = clock::now();
             }
             let step = self.with_view(plan);
-            match self.act(step, &seen, &mut channels, &mut said).await? {
+            let outcome = self.act(step, &seen, &mut channels, &mut said).await?;
+            said.publish(&self.me);
+            match outcome {
                 Outcome::Member(papers) => return Ok(*papers),
                 Outcome::Progress => pace.reset(),
                 Outcome::Waiting => {}
@@ -186,7 +189,7 @@ impl Nursery {
         &self,
         sources: &Sources,
         channels: &mut BTreeMap<SocketAddr, JoinChannel>,
-        refusals: &mut Said,
+        said: &mut Said,
     ) -> BTreeMap<SocketAddr, Sight> {
         let (mut addresses, unresolved) = sources.look().await;
         addresses.remove(&self.me.rpc());
@@ -203,16 +206,16 @@ impl Nursery {
         let (mut seen, mut workers) = (BTreeMap::new(), BTreeSet::new());
         for (address, answer) in join_all(asked).await {
             match answer {
-                Ok((channel, said)) => {
+                Ok((channel, heard)) => {
                     channels.insert(address, channel);
-                    seen.insert(address, Sight::Somebody(said));
+                    seen.insert(address, Sight::Somebody(heard));
                 }
                 Err(JoinError::Worker { proven: true, .. }) => drop(workers.insert(address)),
                 Err(error) => {
                     match error {
                         JoinError::Rpc(_) => tracing::debug!(%address, %error, "asked in vain"),
                         // Someone is there, and it will not get better by itself.
-                        _ => refusals.say(&error.to_string()),
+                        _ => said.say(&error.to_string()),
                     }
                     seen.insert(address, Sight::Nobody);
                 }
@@ -466,20 +469,4 @@ enum Outcome {
     Member(Box<Papers>),
     Progress,
     Waiting,
-}
-
-/// Says a reason to wait when it is new, and now and then. Several may take turns.
-#[derive(Default)]
-pub(super) struct Said {
-    recent: BTreeMap<String, Instant>,
-}
-
-impl Said {
-    pub(super) fn say(&mut self, why: &str) {
-        self.recent.retain(|_, at| at.elapsed() < REMIND);
-        if !self.recent.contains_key(why) {
-            tracing::info!("waiting: {why}");
-            self.recent.insert(why.to_owned(), clock::now());
-        }
-    }
 }

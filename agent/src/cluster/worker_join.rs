@@ -47,6 +47,7 @@ pub async fn join(
                 Err(error) => said.say(&error.to_string()),
             }
         }
+        said.publish(me);
         tokio::select! {
             () = shutdown.begun() => return Ok(None),
             () = tokio::time::sleep(pace.next_delay()) => {}

@@ -1,8 +1,9 @@
-//! Floor 1: the node's one file.
+//! Floor 1: the node's one file, and the one that lists a cluster's machines.
 //!
-//! Owns: the shape of `swarmer.yaml`, reading it from text, and saying what is wrong with it. Does
-//! not own: reading files, the environment, the host's interfaces; whoever needs a secret or an
-//! address resolves it above, through [`SecretSource::resolve`] and [`AdminNetwork::pick`].
+//! Owns: the shape of `swarmer.yaml` and of `servers.yml`, reading them from text, and saying what
+//! is wrong with them. Does not own: reading files, the environment, the host's interfaces; whoever
+//! needs a secret or an address resolves it above, through [`SecretSource::resolve`] and
+//! [`AdminNetwork::pick`].
 //!
 //! Always true: unknown keys are refused; all that is wrong is said at once, each with file, line,
 //! key, what was found and what would be right; no secret is quoted; no text makes it panic or run
@@ -20,6 +21,7 @@ mod parse;
 mod schema;
 mod secret;
 mod sections;
+mod servers;
 mod shape;
 mod storage;
 mod syntax;
@@ -35,6 +37,7 @@ pub use join::{DEFAULT_RPC_PORT, JoinSource};
 pub use network::AdminNetwork;
 pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretSource};
+pub use servers::{Machine, Servers, servers_schema};
 pub use shape::{
     Config, Dns, Docker, Listen, Log, LogFormat, LogLevel, Recursors, Registrator, Registry, S3,
     Storage, SwarmMode, Timing,

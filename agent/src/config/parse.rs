@@ -32,8 +32,9 @@ pub(super) const DATA_DIR: &str = "/var/lib/swarmer";
 /// Raft with more voters is slower and no safer.
 pub(super) const MAX_EXPECT: u32 = 9;
 
-const NAME: &str = "a name of 1 to 63 of a-z, 0-9 and '-', not starting or ending with '-'";
-const ROLE: &str = "server or worker";
+pub(super) const NAME: &str =
+    "a name of 1 to 63 of a-z, 0-9 and '-', not starting or ending with '-'";
+pub(super) const ROLE: &str = "server or worker";
 const EXPECT: &str =
     "how many servers must meet before the first election (1 to 9, best an odd number)";
 const NETWORK: &str = "a network like 192.168.101.0/24, an address, or an interface's name";
@@ -45,22 +46,31 @@ pub(super) const ABSOLUTE: &str = "an absolute path";
 impl Config {
     /// Reads `text`. `file_name` is for the messages.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, ConfigErrors> {
-        // Some editors put a byte order mark there.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let root = tree::read(text).map_err(|(place, problem)| {
-            ConfigErrors(vec![ConfigError {
-                file: file_name.to_owned(),
-                place,
-                key: String::new(),
-                problem,
-            }])
-        })?;
-        let mut complaints = Complaints::default();
-        let config = read_root(&root, &mut complaints);
-        match (complaints.finish(file_name, text, &root), config) {
-            (None, Some(config)) => Ok(config),
-            (errors, _) => Err(errors.unwrap_or(ConfigErrors(Vec::new()))),
-        }
+        read_with(file_name, text, read_root)
+    }
+}
+
+/// Reads a file whose root `read_root` understands; it gives `None` only after a complaint.
+pub(super) fn read_with<T>(
+    file_name: &str,
+    text: &str,
+    read_root: impl FnOnce(&tree::Node, &mut Complaints) -> Option<T>,
+) -> Result<T, ConfigErrors> {
+    // Some editors put a byte order mark there.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let root = tree::read(text).map_err(|(place, problem)| {
+        ConfigErrors(vec![ConfigError {
+            file: file_name.to_owned(),
+            place,
+            key: String::new(),
+            problem,
+        }])
+    })?;
+    let mut complaints = Complaints::default();
+    let read = read_root(&root, &mut complaints);
+    match (complaints.finish(file_name, text, &root), read) {
+        (None, Some(read)) => Ok(read),
+        (errors, _) => Err(errors.unwrap_or(ConfigErrors(Vec::new()))),
     }
 }
 
@@ -211,11 +221,11 @@ pub(super) fn read_secret(
     source
 }
 
-fn name(field: &Field<'_>) -> Option<Name> {
+pub(super) fn name(field: &Field<'_>) -> Option<Name> {
     Name::new(field.text()?).ok()
 }
 
-fn role(field: &Field<'_>) -> Option<Role> {
+pub(super) fn role(field: &Field<'_>) -> Option<Role> {
     let role = field.text()?.parse().ok()?;
     (role != Role::Operator).then_some(role)
 }

@@ -178,7 +178,8 @@ fn listen() -> Value {
             "rpc": port("mTLS between agents, on the admin address.", default.rpc),
             "http": port("The plain HTTP API, on loopback and Docker's bridge.", default.http),
             "https": port("The HTTP API over TLS, on the admin address.", default.https),
-            "registry": port("The registry's TLS front, on the admin address.", default.registry)
+            "registry": port("The registry's TLS front, on the admin address.", default.registry),
+            "docker": port("The Docker Engine's TLS front for operators, on the admin address.", default.docker)
         }),
     )
 }
@@ -215,12 +216,12 @@ fn section(description: &str, properties: Value) -> Value {
     })
 }
 
-fn name(description: &str) -> Value {
+pub(super) fn name(description: &str) -> Value {
     let pattern = "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$";
     json!({ "description": description, "type": "string", "pattern": pattern })
 }
 
-fn text(description: &str) -> Value {
+pub(super) fn text(description: &str) -> Value {
     json!({ "description": description, "type": "string", "minLength": 1 })
 }
 
@@ -247,7 +248,7 @@ fn choice(description: &str, choices: &[&str]) -> Value {
     json!({ "description": description, "enum": choices, "default": choices.first() })
 }
 
-fn with_default(mut property: Value, default: Value) -> Value {
+pub(super) fn with_default(mut property: Value, default: Value) -> Value {
     property["default"] = default;
     property
 }

@@ -18,7 +18,7 @@ pub(super) const DNS_KEYS: [&str; 2] = ["port", "recursors"];
 pub(super) const DOCKER_KEYS: [&str; 4] = ["enabled", "swarm", "socket", "registrator"];
 pub(super) const REGISTRATOR_KEYS: [&str; 4] = ["enabled", "internal", "explicit", "tags"];
 pub(super) const LOG_KEYS: [&str; 2] = ["level", "format"];
-pub(super) const LISTEN_KEYS: [&str; 4] = ["rpc", "http", "https", "registry"];
+pub(super) const LISTEN_KEYS: [&str; 5] = ["rpc", "http", "https", "registry", "docker"];
 
 pub(super) const DNS_PORT: u16 = 53;
 pub(super) const DOCKER_SOCKET: &str = "/var/run/docker.sock";
@@ -207,6 +207,7 @@ pub(super) fn listen(top: &Section<'_>, complaints: &mut Complaints) -> Listen {
         listen.http = port(&section, "http", listen.http, complaints);
         listen.https = port(&section, "https", listen.https, complaints);
         listen.registry = port(&section, "registry", listen.registry, complaints);
+        listen.docker = port(&section, "docker", listen.docker, complaints);
     }
     listen
 }
@@ -224,6 +225,7 @@ pub(super) fn check_ports(
         ("listen", "http", listen.http),
         ("listen", "https", listen.https),
         ("listen", "registry", listen.registry),
+        ("listen", "docker", listen.docker),
     ];
     for (at, (section, name, port)) in ports.iter().enumerate() {
         let before = ports.iter().take(at);

@@ -215,6 +215,8 @@ pub struct Listen {
     pub https: u16,
     /// The registry's TLS front, on the admin address.
     pub registry: u16,
+    /// The Docker Engine's TLS front, on the admin address.
+    pub docker: u16,
 }
 
 impl Default for Listen {
@@ -224,6 +226,7 @@ impl Default for Listen {
             http: 8500,
             https: 8501,
             registry: 5000,
+            docker: 2376,
         }
     }
 }

@@ -25,6 +25,7 @@ fn member(number: u8, role: Role, status: MemberStatus) -> Member {
             https: 0,
             dns: 0,
             registry: 0,
+            docker: 0,
         },
         key: KeyFingerprint([number; 32]),
         boot: None,

@@ -32,6 +32,7 @@ fn member(node: NodeId, address: SocketAddr) -> Member {
             https: 0,
             dns: 0,
             registry: 0,
+            docker: 0,
         },
         key: KeyFingerprint([0; 32]),
         boot: None,

@@ -39,6 +39,7 @@ fn member(status: MemberStatus) -> Member {
             https: 0,
             dns: 0,
             registry: 0,
+            docker: 0,
         },
         key: KeyFingerprint([1; 32]),
         boot: Some(BootId(1)),

@@ -180,6 +180,7 @@ mod tests {
                 https: 8501,
                 dns: 53,
                 registry: 5000,
+                docker: 0,
             },
             key: KeyFingerprint::default(),
             boot: None,

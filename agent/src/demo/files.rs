@@ -113,6 +113,7 @@ mod tests {
             https: 3,
             dns: 4,
             registry: 5,
+            docker: 0,
         };
         let node = |role, number: usize| {
             let address = Ipv4Addr::new(127, 77, 0, u8::try_from(number).unwrap());

@@ -15,6 +15,7 @@ const PORTS: Ports = Ports {
     https: 8501,
     dns: 8600,
     registry: 5000,
+    docker: 0,
 };
 /// Whoever listens on 0.0.0.0 has a port on every address: then others are tried.
 const SHIFTS: [u16; 3] = [0, 10_000, 20_000];
@@ -58,6 +59,7 @@ fn shifted(shift: u16) -> Ports {
         https: PORTS.https + shift,
         dns: PORTS.dns + shift,
         registry: PORTS.registry + shift,
+        docker: PORTS.docker,
     }
 }
 

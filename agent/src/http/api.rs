@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use super::caller::{Caller, Via};
 use super::host::Hosts;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub local: Arc<LocalServices>,
     /// What operators do.
     pub operations: Arc<dyn Operations>,
+    /// What the node waits for before it is a member; empty: nothing.
+    pub waits: watch::Receiver<String>,
     /// What other rooms add to `/metrics`.
     pub metrics: Vec<MetricsSource>,
 }
@@ -67,6 +70,7 @@ pub struct Api {
     store: Arc<Store>,
     local: Arc<LocalServices>,
     operations: Arc<dyn Operations>,
+    waits: watch::Receiver<String>,
     metrics: Metrics,
     hosts: Hosts,
 }
@@ -82,6 +86,7 @@ impl Api {
             store: parts.store,
             local: parts.local,
             operations: parts.operations,
+            waits: parts.waits,
             metrics: Metrics::new(parts.metrics),
         })
     }
@@ -222,6 +227,11 @@ impl Api {
 
     pub(super) fn operations(&self) -> &dyn Operations {
         self.operations.as_ref()
+    }
+
+    /// What the node waits for before it is a member.
+    pub(super) fn waits(&self) -> String {
+        self.waits.borrow().clone()
     }
 
     pub(super) fn metrics(&self) -> &Metrics {

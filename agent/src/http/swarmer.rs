@@ -34,6 +34,9 @@ struct StatusView {
     learners: Vec<String>,
     members: Vec<MemberStatusView>,
     registry_host: Option<String>,
+    /// Before there is a cluster: what this node waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<String>,
     /// Why the leader's part is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -121,6 +124,7 @@ fn view(api: &Api, state: &State, report: &StatusReport, problem: Option<String>
         voters: report.voters.iter().map(name).collect(),
         learners: report.learners.iter().map(name).collect(),
         members,
+        waiting: Some(api.waits()).filter(|why| state.cluster().is_none() && !why.is_empty()),
         registry_host: state.duty(Duty::Registry).map(|holder| name(&holder.node)),
         problem,
     }

@@ -137,6 +137,7 @@ pub(super) fn member(id: u8, role: Role) -> Member {
             https: 8501,
             dns: 53,
             registry: 5000,
+            docker: 0,
         },
         key: KeyFingerprint([id; 32]),
         boot: None,

@@ -64,6 +64,8 @@ pub struct Ports {
     pub dns: u16,
     /// The registry's TLS front.
     pub registry: u16,
+    /// The Docker Engine's TLS front; 0 on a node without an engine.
+    pub docker: u16,
 }
 
 /// How the cluster sees a member.

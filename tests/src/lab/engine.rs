@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
 
 use super::Machine;
 use crate::binary;
@@ -83,15 +84,7 @@ impl Engine {
 
     /// Makes an image from this machine's static busybox; no network is needed.
     pub fn import_busybox(&self, tag: &str) -> Result<()> {
-        let busybox = binary::on_path("busybox").context("no busybox on the PATH")?;
-        let tree = tempfile::TempDir::new()?;
-        let bin = tree.path().join("bin");
-        fs::create_dir(&bin)?;
-        fs::create_dir(tree.path().join("tmp"))?;
-        fs::copy(busybox, bin.join("busybox"))?;
-        for applet in APPLETS {
-            symlink("busybox", bin.join(applet))?;
-        }
+        let tree = busybox_tree()?;
         let mut tar = Command::new("tar");
         tar.arg("-C").arg(tree.path()).args(["-c", "."]);
         let mut packed = tar.stdout(Stdio::piped()).spawn().context("start tar")?;
@@ -114,4 +107,18 @@ impl Engine {
     pub fn machine(&self) -> &Arc<Machine> {
         &self.machine
     }
+}
+
+/// The files of an image of this machine's static busybox.
+pub(crate) fn busybox_tree() -> Result<TempDir> {
+    let busybox = binary::on_path("busybox").context("no busybox on the PATH")?;
+    let tree = TempDir::new()?;
+    let bin = tree.path().join("bin");
+    fs::create_dir(&bin)?;
+    fs::create_dir(tree.path().join("tmp"))?;
+    fs::copy(busybox, bin.join("busybox"))?;
+    for applet in APPLETS {
+        symlink("busybox", bin.join(applet))?;
+    }
+    Ok(tree)
 }

@@ -44,13 +44,13 @@ const READY: &str = "ready";
 
 /// The process that holds a set of namespaces; they go when it and all in them are gone.
 #[derive(Debug)]
-pub(super) struct Holder {
+pub(crate) struct Holder {
     process: Process,
 }
 
 impl Holder {
     /// Makes the namespaces, runs `script` in them, and sleeps.
-    pub(super) fn start(name: &str, script: &str) -> Result<Self> {
+    pub(crate) fn start(name: &str, script: &str) -> Result<Self> {
         let mut command = mortal("unshare");
         command.args([
             "--net",
@@ -77,7 +77,7 @@ impl Holder {
         self.process.pid()
     }
 
-    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = mortal("nsenter");
         command.args(["--target", &self.pid().to_string()]);
         command

@@ -16,6 +16,8 @@ mod machine;
 mod network;
 
 pub use engine::Engine;
+pub(crate) use engine::busybox_tree;
+pub(crate) use machine::Holder;
 pub use machine::Machine;
 pub use network::Lab;
 

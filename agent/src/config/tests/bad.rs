@@ -34,11 +34,11 @@ const CASES: &[(&str, &str)] = &[
     ),
     (
         "listen: { colour: 1 }",
-        ":7: listen: unknown key \"colour\", expected rpc, http, https or registry",
+        ":7: listen: unknown key \"colour\", expected rpc, http, https, registry or docker",
     ),
     (
         "listen: 8300",
-        ":7: listen: found a number without quotes, expected a map with rpc, http, https or registry",
+        ":7: listen: found a number without quotes, expected a map with rpc, http, https, registry or docker",
     ),
     (
         "listen: { rpc: 8500 }",

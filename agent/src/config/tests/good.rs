@@ -29,7 +29,7 @@ registry:
     s3: { bucket: images, region: eu-west-1, accesskey: AKIA1, secretkey: "file:/run/key", encrypt: true }
 log: { level: debug, format: json }
 meta: { rack: "7", zone: a }
-listen: { rpc: 18300, http: 18500, https: 18501, registry: 15000 }
+listen: { rpc: 18300, http: 18500, https: 18501, registry: 15000, docker: 12376 }
 timing: { lease: 1s, session_grace: 4s, grace: 15s, reap: 1m30s, certificate: 24h }
 "#;
 
@@ -71,7 +71,10 @@ fn every_key_is_read() {
     assert_eq!(s3.secretkey, Some(SecretSource::File("/run/key".into())));
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(config.meta["rack"], "7");
-    assert_eq!(config.listen.registry, 15000);
+    assert_eq!(
+        (config.listen.registry, config.listen.docker),
+        (15000, 12376)
+    );
     assert_eq!(config.timing.reap, Duration::from_secs(90));
     assert_eq!(config.timing.certificate, Duration::from_secs(24 * 3600));
     assert!(config.warnings.is_empty());
@@ -103,6 +106,7 @@ fn what_is_not_said_has_its_default() {
     );
     assert_eq!((config.listen.rpc, config.listen.http), (8300, 8500));
     assert_eq!((config.listen.https, config.listen.registry), (8501, 5000));
+    assert_eq!(config.listen.docker, 2376);
     let timing = config.timing;
     let seconds = [
         timing.lease,

@@ -4,6 +4,7 @@ mod bad;
 mod good;
 mod hostile;
 mod schema;
+mod servers;
 
 use super::*;
 

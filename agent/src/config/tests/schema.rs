@@ -7,7 +7,7 @@ use super::good::FULL;
 use super::*;
 
 /// As much of JSON Schema as ours uses, without patterns.
-fn accepts(schema: &Value, value: &Value) -> bool {
+pub(super) fn accepts(schema: &Value, value: &Value) -> bool {
     let Some(rules) = schema.as_object() else {
         return schema.as_bool().unwrap_or(true);
     };

@@ -141,6 +141,7 @@ fn member(id: NodeId, name: &str, last: u8) -> (NodeId, Member) {
             https: 8501,
             dns: 53,
             registry: 5000,
+            docker: 0,
         },
         key: KeyFingerprint::default(),
         boot: None,

@@ -160,6 +160,7 @@ impl World {
         let stats = Arc::new(DnsStats::default());
         Responder {
             zones: Zones::of(&word(DC), &word(STACK)).unwrap(),
+            nodes: None,
             store: self.store(),
             upstreams: Upstreams::new(Vec::new(), Arc::clone(&stats)),
             near: vec!["127.0.0.0/8".parse().unwrap()],
@@ -242,6 +243,7 @@ fn member(id: u128, name: &str, address: &str, role: Role) -> Member {
             https: 8501,
             dns: 53,
             registry: 5000,
+            docker: 0,
         },
         key: KeyFingerprint([u8::try_from(id).unwrap(); 32]),
         boot: Some(BootId(1)),

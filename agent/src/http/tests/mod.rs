@@ -204,6 +204,7 @@ const PORTS: Ports = Ports {
     https: 8501,
     dns: 53,
     registry: 5000,
+    docker: 0,
 };
 
 /// One node's API, and what stands behind it.
@@ -291,6 +292,7 @@ fn desk_of(id: NodeId, name: &str, role: Role, replica: bool) -> Desk {
         store: Arc::clone(&store),
         local: Arc::clone(&local),
         operations: Arc::new(Yes),
+        waits: tokio::sync::watch::channel(String::new()).1,
         metrics: vec![Box::new(|page| page.push_str("other_room 1\n"))],
     });
     Desk {

@@ -89,6 +89,7 @@ pub(super) fn member(number: u128, name: &str, key: u8) -> Member {
             https: 8501,
             dns: 53,
             registry: 5000,
+            docker: 0,
         },
         key: KeyFingerprint([key; 32]),
         boot: None,
