@@ -21,7 +21,7 @@ root=$work/root
 loop=
 tidy() {
     for mount in "$work/disk/dev" "$work/disk/proc" "$work/disk/sys" "$work/disk" "$root/dev" "$root/proc" "$root/sys"; do
-        mountpoint -q "$mount" && umount "$mount"
+        if mountpoint -q "$mount"; then umount "$mount"; fi
     done
     if [ -n "$loop" ]; then
         partx -d "$loop" 2>/dev/null || true
@@ -90,7 +90,7 @@ truncate -s 4G "$work/disk.raw"
 parted -s "$work/disk.raw" mklabel msdos mkpart primary ext4 1MiB 100% set 1 boot on
 loop=$(losetup --show -f "$work/disk.raw")
 # Not losetup -P: some kernels know no partition tables.
-partx -a "$loop"
+partx -u "$loop"
 mkfs.ext4 -q -L root "${loop}p1"
 mkdir "$work/disk"
 mount "${loop}p1" "$work/disk"

@@ -6,13 +6,8 @@ image=$1
 out=$2
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 work=$(mktemp -d "$(dirname "$out")/iso.XXXXXX")
-loop=
 tidy() {
-    mountpoint -q "$work/root" && umount "$work/root"
-    if [ -n "$loop" ]; then
-        partx -d "$loop" 2>/dev/null || true
-        losetup -d "$loop"
-    fi
+    if mountpoint -q "$work/root"; then umount "$work/root"; fi
     rm -rf --one-file-system "$work"
 }
 trap tidy EXIT
@@ -20,25 +15,22 @@ trap 'exit 130' INT TERM
 
 mkdir -p "$work/root" "$work/iso/live" "$work/iso/boot/grub"
 qemu-img convert -O raw "$image" "$work/disk.raw"
-loop=$(losetup --show --read-only -f "$work/disk.raw")
-partx -a "$loop"
 # The root is the largest partition; Debian's cloud images have small ones for booting beside it.
-part=$(lsblk -lnpbo NAME,SIZE,TYPE "$loop" | awk '$3 == "part"' | sort -k2 -n | tail -1 | cut -d' ' -f1)
-[ -n "$part" ] || part=${loop}p1
-mount -o ro,noload "$part" "$work/root"
+set -- $(partx -grb -o START,SIZE "$work/disk.raw" | sort -k2 -n | tail -1)
+mount -o "ro,noload,loop,offset=$(($1 * 512)),sizelimit=$2" "$work/disk.raw" "$work/root"
 cp "$(ls "$work"/root/boot/vmlinuz-* | sort -V | tail -1)" "$work/iso/live/vmlinuz"
 cp "$(ls "$work"/root/boot/initrd.img-* | sort -V | tail -1)" "$work/iso/live/initrd"
 cp "$work/root/usr/share/swarmer-image.json" "$work/iso/swarmer-image.json"
-mksquashfs "$work/root" "$work/iso/live/root.squashfs" -comp zstd -Xcompression-level 15 -no-progress -quiet \
+mksquashfs "$work/root" "$work/iso/live/root.squashfs" -comp zstd -Xcompression-level 6 -no-progress -quiet \
     -e boot proc sys dev run tmp lost+found var/lib/apt/lists -p 'proc d 555 0 0' -p 'sys d 555 0 0' -p 'dev d 755 0 0' \
-    -p 'run d 755 0 0' -p 'tmp d 1777 0 0' -p 'boot d 755 0 0'
+    -p 'run d 755 0 0' -p 'tmp d 1777 0 0' -p 'boot d 755 0 0' 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
 cat >"$work/iso/boot/grub/grub.cfg" <<'EOF'
 serial --speed=115200
 terminal_input console serial
 terminal_output console serial
 set timeout=0
 menuentry "Swarmer" {
-    linux /live/vmlinuz boot=swarmer-iso swarmer.root=volatile console=tty0 console=ttyS0,115200 net.ifnames=0 quiet
+    linux /live/vmlinuz boot=swarmer-iso swarmer.root=volatile console=tty0 console=ttyS0,115200 net.ifnames=0 fsck.mode=skip quiet
     initrd /live/initrd
 }
 EOF

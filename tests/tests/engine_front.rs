@@ -113,6 +113,69 @@ fn swarmer_docker(on: &Node, words: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
+fn others_are_refused(cluster: &Cluster, operator: &Papers) -> Result<()> {
+    let (server, worker) = (cluster.node("s1"), cluster.node("w1"));
+    let scratch = cluster.folder();
+    let ca = operator.ca.clone();
+    let forged = forged(scratch, &ca)?;
+    for (papers, why) in [
+        (papers_of(worker, scratch)?, "the certificate is a worker's"),
+        (papers_of(server, scratch)?, "the certificate is a server's"),
+        (
+            Papers {
+                ca: ca.clone(),
+                own: None,
+            },
+            "wants an operator's certificate",
+        ),
+        // Docker shows no certificate of a CA that the server does not name.
+        (forged.clone(), "wants an operator's certificate"),
+    ] {
+        let refused = docker(worker, server, &papers, &["version"]).output()?;
+        let text = said(&refused);
+        ensure!(!refused.status.success(), "{papers:?} was let in: {text}");
+        ensure!(text.contains(why), "{papers:?}: {text}");
+    }
+
+    let (certificate, key) = forged.own.context("it has some")?;
+    let mut openssl = worker.command("openssl");
+    openssl.args([
+        "s_client",
+        "-quiet",
+        "-connect",
+        &format!("{}:2376", server.address()),
+    ]);
+    openssl.arg("-cert").arg(certificate).arg("-key").arg(key);
+    let shown = with_input(openssl, "GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n")?;
+    let text = said(&shown);
+    ensure!(
+        !text.contains("HTTP/1.1") && text.contains("alert"),
+        "{text}"
+    );
+    Ok(())
+}
+
+fn swarmer_docker_is_docker(cluster: &Cluster) -> Result<()> {
+    let worker = cluster.node("w1");
+    cluster.wait("the Swarm is there", JOINS_WITHIN, || {
+        let listed =
+            swarmer_docker(worker, &["node", "ls", "--format", "{{.Hostname}}"])?.output()?;
+        let text = said(&listed);
+        ensure!(text.lines().count() == 2, "{text}");
+        Ok(())
+    })?;
+    let exit = ["--", "exec", "web", "sh", "-c", "exit 7"];
+    let ran = swarmer_docker(worker, &exit)?.output()?;
+    ensure!(ran.status.code() == Some(7), "{ran:?}");
+    let echo = ["exec", "-i", "web", "echo", "--json", "--", "--node"];
+    let ran = swarmer_docker(worker, &echo)?.output()?;
+    ensure!(ran.stdout == b"--json -- --node\n", "{}", said(&ran));
+    let there = ["--node", "w1", "info", "--format", "{{.Name}}"];
+    let ran = swarmer_docker(worker, &there)?.output()?;
+    ensure!(ran.stdout == b"w1\n", "{}", said(&ran));
+    Ok(())
+}
+
 #[test]
 fn operators_and_nobody_else_use_the_engines_over_tls() -> Result<()> {
     let needs = [lab::ENGINE_NEEDS, &[Need::Program("openssl")]].concat();
@@ -158,61 +221,10 @@ fn operators_and_nobody_else_use_the_engines_over_tls() -> Result<()> {
     ensure!(attached.stdout == b"42\n", "{}", said(&attached));
 
     story.phase("who is no operator is refused, and told why");
-    let scratch = cluster.folder();
-    let ca = operator.ca.clone();
-    let forged = forged(scratch, &ca)?;
-    for (papers, why) in [
-        (papers_of(worker, scratch)?, "the certificate is a worker's"),
-        (papers_of(server, scratch)?, "the certificate is a server's"),
-        (
-            Papers {
-                ca: ca.clone(),
-                own: None,
-            },
-            "wants an operator's certificate",
-        ),
-        // Docker shows no certificate of a CA that the server does not name.
-        (forged.clone(), "wants an operator's certificate"),
-    ] {
-        let refused = docker(worker, server, &papers, &["version"]).output()?;
-        let text = said(&refused);
-        ensure!(!refused.status.success(), "{papers:?} was let in: {text}");
-        ensure!(text.contains(why), "{papers:?}: {text}");
-    }
-
-    let (certificate, key) = forged.own.context("it has some")?;
-    let mut openssl = worker.command("openssl");
-    openssl.args([
-        "s_client",
-        "-quiet",
-        "-connect",
-        &format!("{}:2376", server.address()),
-    ]);
-    openssl.arg("-cert").arg(certificate).arg("-key").arg(key);
-    let shown = with_input(openssl, "GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n")?;
-    let text = said(&shown);
-    ensure!(
-        !text.contains("HTTP/1.1") && text.contains("alert"),
-        "{text}"
-    );
+    others_are_refused(&cluster, &operator)?;
 
     story.phase("`swarmer docker` finds a manager, and docker's exit code is its own");
-    cluster.wait("the Swarm is there", JOINS_WITHIN, || {
-        let listed =
-            swarmer_docker(worker, &["node", "ls", "--format", "{{.Hostname}}"])?.output()?;
-        let text = said(&listed);
-        ensure!(text.lines().count() == 2, "{text}");
-        Ok(())
-    })?;
-    let exit = ["--", "exec", "web", "sh", "-c", "exit 7"];
-    let ran = swarmer_docker(worker, &exit)?.output()?;
-    ensure!(ran.status.code() == Some(7), "{ran:?}");
-    let echo = ["exec", "-i", "web", "echo", "--json", "--", "--node"];
-    let ran = swarmer_docker(worker, &echo)?.output()?;
-    ensure!(ran.stdout == b"--json -- --node\n", "{}", said(&ran));
-    let there = ["--node", "w1", "info", "--format", "{{.Name}}"];
-    let ran = swarmer_docker(worker, &there)?.output()?;
-    ensure!(ran.stdout == b"w1\n", "{}", said(&ran));
+    swarmer_docker_is_docker(&cluster)?;
 
     story.phase("an engine that is down is named; another one is taken, unless it was asked for");
     cluster.engine("s1").kill()?;

@@ -1,6 +1,7 @@
 //! The image and the ISO, booted: what a node is from its switch on. Run by `make test-image`, which
 //! builds both.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -11,13 +12,13 @@ use harness::vm::{self, Boot, DataDisk, Seed, Timeline, Vm};
 use harness::{binary, needs, process};
 
 /// What a running node may take to do what it was asked, emulated on busy cores.
-const ACTS_WITHIN: Duration = Duration::from_secs(180);
+const ACTS_WITHIN: Duration = Duration::from_secs(400);
 /// The image, compressed, is at most so large.
 const MOST_MEBIBYTES: u64 = 900;
 
 /// A server's token for one test.
 fn token() -> Result<String> {
-    let mut make = std::process::Command::new(binary::swarmer()?);
+    let mut make = Command::new(binary::swarmer()?);
     Ok(process::run(make.args(["token", "new"]))?.trim().to_owned())
 }
 
@@ -50,6 +51,40 @@ fn root_is_read_only(vm: &Vm) -> Result<()> {
     vm.run("touch /usr/mark").map(drop)
 }
 
+/// The TLS front on 2376, from this host: an operator's certificate opens it, nothing else does.
+fn engine_is_for_operators(vm: &Vm, token: &str) -> Result<()> {
+    let derive = Command::new(binary::swarmer()?)
+        .args(["token", "derive", "operator"])
+        .env("SWARMER_TOKEN", token)
+        .output()?;
+    ensure!(derive.status.success(), "token derive: {derive:?}");
+    let operator = String::from_utf8(derive.stdout)?;
+    let login = "SWARMER_TOKEN=$(cat) swarmer login 10.0.2.15 --dir /root/login";
+    vm.feed(login, operator.trim().as_bytes())?;
+    let files = vm.folder().join("operator");
+    std::fs::create_dir(&files)?;
+    for file in ["ca.pem", "cert.pem", "key.pem"] {
+        let text = vm.run(&format!("cat /root/login/{file}"))?;
+        std::fs::write(files.join(file), text)?;
+    }
+    let ask = |with: &[&str]| {
+        let mut docker = Command::new("docker");
+        docker
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        docker
+            .args(["-H", &format!("tcp://{}", vm.engine()), "--tls"])
+            .args(with);
+        process::run(docker.args(["info", "--format", "{{.Name}}"]))
+    };
+    let [cert, key] = ["cert.pem", "key.pem"].map(|file| files.join(file).display().to_string());
+    let named = ask(&["--tlscert", &cert, "--tlskey", &key])?;
+    ensure!(named.trim() == "node-1", "the engine says {named:?}");
+    let stranger = ask(&[]);
+    ensure!(stranger.is_err(), "a stranger was told {stranger:?}");
+    Ok(())
+}
+
 #[test]
 #[ignore = "boots machines: make test-image"]
 fn a_node_from_its_seed() -> Result<()> {
@@ -70,7 +105,7 @@ fn a_node_from_its_seed() -> Result<()> {
     vm.wait_reachable()?;
     story.phase("one can log in with the seed's key; the node forms a cluster of one");
     wait_healthy(&mut vm)?;
-    eprint!("{}", Timeline::of(&vm)?);
+    eprintln!("{}", Timeline::of(&vm)?);
 
     story.phase("DNS answers on the node's address, and the node itself asks it first");
     let dig = Dig::ask(
@@ -78,7 +113,7 @@ fn a_node_from_its_seed() -> Result<()> {
         vm.dns(),
         "node-1.node.dev.vagrant",
         "A",
-        &[],
+        &["+tcp"],
     )?;
     ensure!(
         dig.answers.iter().any(|a| a.data == "10.0.2.15"),
@@ -100,6 +135,11 @@ fn a_node_from_its_seed() -> Result<()> {
         vm.run(api)?.contains("10.0.2.15:8300"),
         "the API from a container"
     );
+
+    story.phase(
+        "the engine is reached from outside with an operator's certificate, and not without",
+    );
+    engine_is_for_operators(&vm, &token)?;
 
     story.phase("the root is as it was built; who the node is, is on its data disk only");
     root_is_read_only(&vm)?;
@@ -135,7 +175,7 @@ fn a_node_from_its_seed() -> Result<()> {
     vm.boot(&Boot::Image(image), Some(&seed), Some(&disk))?;
     vm.wait_reachable()?;
     wait_healthy(&mut vm)?;
-    eprint!("{}", Timeline::of(&vm)?);
+    eprintln!("{}", Timeline::of(&vm)?);
     let after = vm.run(who)?;
     ensure!(before == after, "it was\n{before}\nand is\n{after}");
     ensure!(
@@ -284,7 +324,7 @@ fn the_next_iso_is_an_upgrade() -> Result<()> {
     vm.boot(&Boot::Iso(iso), Some(&seed), Some(&disk))?;
     vm.wait_reachable()?;
     wait_healthy(&mut vm)?;
-    eprint!("{}", Timeline::of(&vm)?);
+    eprintln!("{}", Timeline::of(&vm)?);
     root_is_read_only(&vm)?;
     vm.import_busybox("busybox:test")?;
     vm.run("swarmer kv put greeting kept")?;

@@ -15,8 +15,10 @@ use super::member::Joined;
 use crate::cluster::me::Me;
 use crate::cluster::papers::Papers;
 use crate::config::{Config, SwarmMode};
-use crate::decide::swarm::JoinOffer;
-use crate::docker::{Admit, Advertise, EngineFront, LocalEngine, trust};
+use crate::decide::swarm::{JoinOffer, SwarmService};
+use crate::docker::{Admit, Advertise, Containers, EngineFront, LocalEngine, trust};
+use crate::loops::checks;
+use crate::loops::registrator::{self, RegistratorLoop};
 use crate::loops::registry::{self as registry_loop, RegistryLoop, Tenure};
 use crate::loops::registry_front::{RouteLoop, StoreGate};
 use crate::loops::swarm::{self, FromState, JoinInfo, JoinInfoError, SwarmLoop, SwarmStatus};
@@ -126,11 +128,6 @@ pub(super) fn swarm(
         return None;
     }
     let me = &joined.me;
-    let store = Arc::clone(&joined.store);
-    let join_info: Arc<dyn JoinInfo> = match me.role {
-        Role::Server => Arc::new(FromState { store, me: me.id }),
-        _ => Arc::new(FromServer { store }),
-    };
     let (looper, status) = SwarmLoop::new(swarm::Parts {
         me: me.id,
         role: me.role,
@@ -140,12 +137,45 @@ pub(super) fn swarm(
         },
         store: Arc::clone(&joined.store),
         engine: Arc::new(LocalEngine::new(&docker.socket)),
-        join_info,
+        join_info: join_info(joined),
         memory: Arc::new(joined.disk.clone()),
         report: Arc::clone(report),
     });
     tasks.critical("swarm", looper.run(tasks.shutdown()));
     Some(status)
+}
+
+fn join_info(joined: &Joined) -> Arc<dyn JoinInfo> {
+    let store = Arc::clone(&joined.store);
+    match joined.me.role {
+        Role::Server => Arc::new(FromState {
+            store,
+            me: joined.me.id,
+        }),
+        _ => Arc::new(FromServer { store }),
+    }
+}
+
+/// Starts the registrator's loop and that of the checks, which may run in containers.
+pub(super) fn containers(joined: &Joined, tasks: &Tasks) {
+    let (docker, shutdown) = (&joined.config.docker, tasks.shutdown());
+    let engine: Option<Arc<dyn Containers>> = if docker.enabled {
+        Some(Arc::new(LocalEngine::new(&docker.socket)))
+    } else {
+        None
+    };
+    let checks = checks::run(Arc::clone(&joined.local), engine.clone(), shutdown.clone());
+    tasks.critical("checks", checks);
+    if let Some(engine) = engine.filter(|_| docker.registrator.enabled) {
+        let looper = RegistratorLoop::new(registrator::Parts {
+            config: docker.registrator.clone(),
+            address: joined.me.address,
+            local: Arc::clone(&joined.local),
+            engine,
+            swarm: join_info(joined),
+        });
+        tasks.critical("registrator", looper.run(shutdown));
+    }
 }
 
 /// Starts the engine's front, for operators.
@@ -201,6 +231,16 @@ impl JoinInfo for FromServer {
         async {
             match self.store.leader()?.ask(Question::SwarmJoin).await? {
                 Answer::SwarmJoin(offer) => Ok(offer),
+                _ => Err(StoreError::Unknown("an answer of another kind".into()).into()),
+            }
+        }
+        .boxed()
+    }
+
+    fn services(&self) -> BoxFuture<'_, Result<Vec<SwarmService>, JoinInfoError>> {
+        async {
+            match self.store.leader()?.ask(Question::SwarmServices).await? {
+                Answer::SwarmServices(services) => Ok(services),
                 _ => Err(StoreError::Unknown("an answer of another kind".into()).into()),
             }
         }

@@ -93,6 +93,16 @@ pub enum AgentError {
         /// The config's.
         wanted: String,
     },
+    /// A server whose votes and log are gone.
+    #[error(
+        "the raft folder under {folder} is gone: this server no longer knows what it voted for and acknowledged as {node}; it gave that id up, and joins as a new server when it is started again"
+    )]
+    LostRaft {
+        /// The data folder.
+        folder: String,
+        /// Who it was.
+        node: crate::model::NodeId,
+    },
     /// Signals can't be received.
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),

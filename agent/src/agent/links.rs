@@ -27,11 +27,11 @@ use crate::loops::leader::LeaderHands;
 use crate::loops::registry::Tenure;
 use crate::model::{Member, Role};
 use crate::pki::{CertStore, tls};
-use crate::store::Leader;
 use crate::store::memory::LeaderMemory;
 use crate::store::raft::Raft;
 use crate::store::raft_types::Peer;
 use crate::store::report::Report;
+use crate::store::{Answer, Leader, Question};
 use crate::task::{self, Tasks};
 
 /// How often the proposer of a new cluster stands before it leaves it to raft's timers.
@@ -142,8 +142,14 @@ impl Links {
                 let api = Arc::clone(&api);
                 async move { api.serve_call(call, Caller::rpc(Role::Worker, node)).await }.boxed()
             }),
-            swarm: Arc::new(move |node| {
-                loops::swarm::offer_to(&store.state(), node).ok().flatten()
+            swarm: Arc::new(move |node, question| {
+                let state = store.state();
+                match question {
+                    Question::SwarmServices => {
+                        Answer::SwarmServices(loops::swarm::offers(&state).unwrap_or_default())
+                    }
+                    _ => Answer::SwarmJoin(loops::swarm::offer_to(&state, node).ok().flatten()),
+                }
             }),
         };
         door.set_services(Arc::new(services));
@@ -234,7 +240,7 @@ async fn start_raft(
         me,
         peers: Arc::clone(peers),
     };
-    let folder = joined.disk.folder(&papers::raft_folder(me))?;
+    let folder = papers::begin_raft(&joined.disk)?;
     let raft = Raft::start(me, &folder, Arc::clone(&joined.store), network).await?;
     if let Some(genesis) = &server.genesis {
         let peer = |member: &Member| Peer {

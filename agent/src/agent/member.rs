@@ -104,10 +104,7 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
         shutdown.clone(),
     );
     tasks.critical("services", services);
-    tasks.critical(
-        "checks",
-        loops::checks::run(Arc::clone(&joined.local), shutdown.clone()),
-    );
+    edges::containers(&joined, tasks);
     tracing::info!(cluster = %papers.cluster, "a member");
 
     let result = tokio::select! {

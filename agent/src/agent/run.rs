@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::bind::bind;
 use super::member::{self, Doors, Joined};
 use super::operations::Acts;
-use super::systemd::{Keeper, Manager};
+use super::systemd::{self, Manager};
 use super::{AgentError, address, resolv};
 use crate::cluster::door::Door;
 use crate::cluster::me::Me;
@@ -46,11 +46,9 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     raise_file_limit();
     let token = token(&config)?;
     let manager = Manager::of_environment();
-    manager.status(&format!(
-        "waiting for an address in {}",
-        config.admin_network
-    ));
-    let address = address::wait_for(&config.admin_network).await?;
+    let network = &config.admin_network;
+    manager.status(&format!("waiting for an address in {network}"));
+    let address = address::wait_for(network).await?;
     let disk = DataDir::open(config.data_dir.clone())?;
     let me = Arc::new(me(&config, &disk, address)?);
     tracing::info!(
@@ -63,11 +61,13 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let shutdown = Shutdown::new();
     let tasks = Tasks::new(shutdown.clone());
     stop_on_signals(&tasks)?;
-    tell_of_the_end(&manager, &tasks);
     let local = serve_host(&config, &me, &disk, bound.http, &tasks)?;
 
     // Who we are to others, from the first connection on.
     let door = Arc::new(Door::default());
+    if me.role == Role::Worker {
+        door.set_worker(token.clone());
+    }
     let certificates = tls::CertStore::empty();
     let pick = member::pick_config(&me, &certificates)?;
     let serving = rpc::serve(
@@ -78,9 +78,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     );
     tasks.critical("rpc", serving);
     // Whoever starts after us may count on DNS and HTTP, cluster or not.
-    manager.ready();
-    let keeper = Keeper::new(&manager, &me, &local.store);
-    tasks.spawn("systemd", keeper.run(&shutdown));
+    systemd::ready(&manager, &me, &local.store, &tasks);
 
     let sources = sources(&config);
     let entered = tokio::select! {
@@ -186,6 +184,14 @@ async fn enter(
                 folder: disk.root().display().to_string(),
                 found: format!("{}.{}", papers.place.1, papers.place.0),
                 wanted: format!("{}.{}", me.dc, me.stack),
+            });
+        }
+        if papers.server.is_some() && papers::has_lost_raft(disk)? {
+            let folder = disk.root().display().to_string();
+            papers::forget(disk)?;
+            return Err(AgentError::LostRaft {
+                folder,
+                node: me.id,
             });
         }
         let fine = Validity::of_pem(&papers.certificate)?.holds(clock::wall());
@@ -427,14 +433,6 @@ fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr]) -> Vec<IpNet> {
     nets.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok())
         .map(|net| net.trunc())
         .collect()
-}
-
-fn tell_of_the_end(manager: &Arc<Manager>, tasks: &Tasks) {
-    let (manager, shutdown) = (Arc::clone(manager), tasks.shutdown().clone());
-    tasks.spawn("farewell to systemd", async move {
-        shutdown.begun().await;
-        manager.stopping();
-    });
 }
 
 fn stop_on_signals(tasks: &Tasks) -> Result<(), AgentError> {

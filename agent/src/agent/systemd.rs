@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use crate::cluster::me::Me;
 use crate::store::Store;
-use crate::task::{Looper, Next, Round, Shutdown};
+use crate::task::{Looper, Next, Round, Shutdown, Tasks};
 
 /// How often the status line is looked at; it is sent when it has changed.
 const TICK: Duration = Duration::from_secs(1);
@@ -101,8 +101,21 @@ fn open(wanted: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
     Ok((socket, to))
 }
 
+/// Says that everything which needs no cluster serves, and from then on how the agent is, until it
+/// stops.
+pub(super) fn ready(manager: &Arc<Manager>, me: &Arc<Me>, store: &Arc<Store>, tasks: &Tasks) {
+    manager.ready();
+    let keeper = Keeper::new(manager, me, store);
+    tasks.spawn("systemd", keeper.run(tasks.shutdown()));
+    let (manager, shutdown) = (Arc::clone(manager), tasks.shutdown().clone());
+    tasks.spawn("farewell to systemd", async move {
+        shutdown.begun().await;
+        manager.stopping();
+    });
+}
+
 /// Keeps the status line true and the watchdog quiet.
-pub(super) struct Keeper {
+struct Keeper {
     manager: Arc<Manager>,
     me: Arc<Me>,
     store: Arc<Store>,
@@ -111,7 +124,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(manager: &Arc<Manager>, me: &Arc<Me>, store: &Arc<Store>) -> Self {
+    fn new(manager: &Arc<Manager>, me: &Arc<Me>, store: &Arc<Store>) -> Self {
         Self {
             manager: Arc::clone(manager),
             me: Arc::clone(me),
@@ -122,7 +135,7 @@ impl Keeper {
     }
 
     /// Runs until the shutdown begins; not at all without a manager.
-    pub(super) fn run(self, shutdown: &Shutdown) -> BoxFuture<'static, ()> {
+    fn run(self, shutdown: &Shutdown) -> BoxFuture<'static, ()> {
         if self.manager.door.is_none() {
             return Box::pin(std::future::ready(()));
         }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::connect::{self, Connect};
 use super::failure::Failure;
 use super::operator_files::Places;
+use super::table::age;
 use crate::client::{Answer, Client, Request};
 
 const PATH: &str = "/v1/swarmer/status";
@@ -51,6 +52,8 @@ pub(super) struct MemberStatus {
     pub(super) health: Option<String>,
     /// Milliseconds.
     pub(super) lease_age: Option<u64>,
+    /// Milliseconds that it has yet to last, if it was lost too often of late.
+    pub(super) proving: Option<u64>,
     /// Milliseconds.
     pub(super) since: u64,
     pub(super) services: u64,
@@ -126,6 +129,13 @@ impl ClusterStatus {
         }
         let out = self.members.iter().find(|member| !member.is_well());
         if let Some(member) = out {
+            if let Some(proving) = member.proving {
+                return Some(format!(
+                    "{} is back, but was lost too often of late: it counts again in {}",
+                    member.name,
+                    age(proving)
+                ));
+            }
             let health = member.health.as_deref().unwrap_or("unknown");
             return Some(format!(
                 "{} is {}, its health {health}",

@@ -16,6 +16,8 @@ mod config;
 mod connect;
 mod console;
 mod console_text;
+mod dns;
+mod dns_snippet;
 mod docker;
 mod failure;
 mod kv;
@@ -34,6 +36,8 @@ mod status;
 mod status_text;
 mod table;
 mod token;
+mod trust;
+mod trust_plan;
 mod version;
 
 use std::ffi::OsString;
@@ -104,6 +108,9 @@ enum Command {
     Registry,
     /// Run the docker command on a cluster, over TLS: swarmer docker STACK:DC service ls
     Docker(docker::Arguments),
+    /// A cluster's names on this machine.
+    #[command(subcommand)]
+    Dns(dns::DnsCommand),
     /// Join tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -122,6 +129,8 @@ enum Command {
     /// The cluster's certificate authority.
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Make this machine and its Docker believe a cluster's CA, or no longer.
+    Trust(trust::Arguments),
     /// Show or change what the agent logs, without a restart (operators only).
     LogLevel(log_level::Arguments),
     /// What this node's screen shows, again whenever it changes.
@@ -178,6 +187,7 @@ async fn run(command: Command, connect: &Connect<'_>) -> Result<(), Failure> {
         Command::Kv(command) => kv::run(command, connect).await,
         Command::Services(arguments) => services::run(&arguments, connect).await,
         Command::Registry => registry::run(connect).await,
+        Command::Dns(command) => dns::run(&command, connect).await,
         Command::Docker(arguments) => docker::run(&arguments, connect).await,
         Command::Token(command) => token::run(&command, connect).await,
         Command::Login(arguments) => login::run(&arguments, connect).await,
@@ -186,6 +196,7 @@ async fn run(command: Command, connect: &Connect<'_>) -> Result<(), Failure> {
         Command::Config(command) => config::run(&command, connect),
         Command::Snapshot(command) => snapshot::run(&command, connect).await,
         Command::Ca(command) => ca::run(&command, connect).await,
+        Command::Trust(arguments) => trust::run(&arguments, connect),
         Command::LogLevel(arguments) => log_level::run(&arguments, connect).await,
         Command::Console(arguments) => console::run(&arguments, connect).await,
         Command::Version => version::run(connect).await,

@@ -1,6 +1,6 @@
 //! The RPC port's door: who is it, may they, and what do they want.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -13,9 +13,9 @@ use super::messages::{Call, CallError, CallReply, Open, ServerList};
 use super::path::Path;
 use super::raft_door::RaftDoor;
 use super::rights;
-use crate::decide::swarm::JoinOffer;
+use super::worker_door;
 use crate::model::{ClusterId, MemberStatus, NodeId, Role};
-use crate::pki::{ALPN_JOIN, PeerIdentity};
+use crate::pki::{ALPN_JOIN, PeerIdentity, Token};
 use crate::rpc::{Handler, Incoming, MAX_PAYLOAD, Peer};
 use crate::store::{Answer, HttpCall, HttpReply, Leader as _, Question, Store};
 use crate::task::clock;
@@ -24,7 +24,7 @@ use crate::task::clock;
 pub type HttpDoor = Arc<dyn Fn(HttpCall, NodeId) -> BoxFuture<'static, HttpReply> + Send + Sync>;
 
 /// What a member needs to join the Docker Swarm.
-pub type SwarmDoor = Arc<dyn Fn(NodeId) -> Option<JoinOffer> + Send + Sync>;
+pub type SwarmDoor = Arc<dyn Fn(NodeId, Question) -> Answer + Send + Sync>;
 
 /// Everything a member server serves.
 pub struct Services {
@@ -42,7 +42,7 @@ pub struct Services {
     pub authority: Authority,
     /// HTTP for workers.
     pub http: HttpDoor,
-    /// The Swarm's join tokens, each for the role that it is meant for.
+    /// What is written down of the Swarm, for the member that asks.
     pub swarm: SwarmDoor,
 }
 
@@ -50,6 +50,7 @@ pub struct Services {
 #[derive(Default)]
 pub struct Door {
     host: RwLock<Option<Arc<dyn Host>>>,
+    worker: OnceLock<Token>,
     services: RwLock<Option<Arc<Services>>>,
 }
 
@@ -64,6 +65,11 @@ impl Door {
     /// Who answers those without a certificate.
     pub fn set_host(&self, host: Arc<dyn Host>) {
         *self.host.write().unwrap_or_else(PoisonError::into_inner) = Some(host);
+    }
+
+    /// This is a worker, and says so to those without a certificate.
+    pub fn set_worker(&self, token: Token) {
+        let _ = self.worker.set(token);
     }
 
     /// What members are served.
@@ -91,8 +97,10 @@ impl Handler for Door {
                     .read()
                     .unwrap_or_else(PoisonError::into_inner)
                     .clone();
-                if let Some(host) = host {
-                    join_door::serve(host, peer, incoming).await;
+                match (host, self.worker.get()) {
+                    (Some(host), _) => join_door::serve(host, peer, incoming).await,
+                    (None, Some(token)) => worker_door::serve(token.clone(), peer, incoming).await,
+                    (None, None) => {}
                 }
                 return;
             }
@@ -268,8 +276,8 @@ impl Services {
                 let read = self.raft.raft.read_index().await;
                 CallReply::ReadIndex(read.map_err(|_| CallError::NotLeader(None))?)
             }
-            Call::Ask(Question::SwarmJoin) => {
-                CallReply::Answer(Box::new(Answer::SwarmJoin((self.swarm)(caller.node))))
+            Call::Ask(question @ (Question::SwarmJoin | Question::SwarmServices)) => {
+                CallReply::Answer(Box::new((self.swarm)(caller.node, question)))
             }
             Call::Ask(question) => {
                 if caller.role == Role::Server && !self.raft.raft.is_leader() {

@@ -56,16 +56,12 @@ pub async fn serve(store: &Store, mut stream: FrameStream) -> Result<(), RpcErro
         }
         let (now, index) = store.state_at();
         let rows = State::delta(&sent, &now);
-        let item = if rows.is_empty() {
-            let contact = store.contact();
-            let age = u64::try_from(contact.age.as_millis()).unwrap_or(u64::MAX);
-            Followed::Still {
-                index,
-                leader: contact.leader,
-                age,
-            }
-        } else {
-            Followed::Delta { index, rows }
+        let contact = store.contact();
+        let item = Followed::News {
+            index,
+            rows,
+            leader: contact.leader,
+            age: u64::try_from(contact.age.as_millis()).unwrap_or(u64::MAX),
         };
         sent = now;
         send(&mut stream, &item).await?;
@@ -122,39 +118,20 @@ impl Follower {
         mut stream: FrameStream,
         backoff: &mut Backoff,
     ) -> Result<(), String> {
-        let mut whole = Vec::new();
-        let mut state = State::default();
+        let mut feed = Feed::new(&self.store);
         loop {
             let item = tokio::time::timeout(SILENCE, stream.source.next()).await;
             let item = item
                 .map_err(|_| "silent for too long")?
                 .map_err(|e| e.to_string())?;
-            match postcard::from_bytes(&item).map_err(|error| error.to_string())? {
-                Followed::Snapshot { part, last, index } => {
-                    whole.extend_from_slice(&part);
-                    if last {
-                        state = postcard::from_bytes(&whole).map_err(|error| error.to_string())?;
-                        whole = Vec::new();
-                        self.store.replace(state.clone(), index);
-                        self.learn_servers(&state);
-                        backoff.reset();
-                    }
-                }
-                Followed::Delta { index, rows } => {
-                    let mut changed = Vec::new();
-                    state.follow(rows, &mut changed);
-                    self.store.publish(state.clone(), index, &changed);
-                    if changed.contains(&Topic::Members) {
-                        self.learn_servers(&state);
-                    }
-                    self.path
-                        .heard_server(server, self.path.known_leader(), Duration::ZERO);
-                }
-                Followed::Still { index, leader, age } => {
-                    self.store.advance(index);
-                    self.path
-                        .heard_server(server, leader, Duration::from_millis(age));
-                }
+            let item = postcard::from_bytes(&item).map_err(|error| error.to_string())?;
+            if let Followed::News { leader, age, .. } = &item {
+                self.path
+                    .heard_server(server, *leader, Duration::from_millis(*age));
+            }
+            if feed.take(item)? {
+                self.learn_servers(&feed.state);
+                backoff.reset();
             }
         }
     }
@@ -168,3 +145,57 @@ impl Follower {
         self.path.learn(servers);
     }
 }
+
+/// What comes from one server, put together.
+struct Feed<'a> {
+    store: &'a Store,
+    parts: Vec<u8>,
+    state: State,
+}
+
+impl<'a> Feed<'a> {
+    fn new(store: &'a Store) -> Self {
+        Self {
+            store,
+            parts: Vec::new(),
+            state: State::default(),
+        }
+    }
+
+    /// Whether the members may have changed.
+    fn take(&mut self, item: Followed) -> Result<bool, String> {
+        match item {
+            Followed::Snapshot { part, last, index } => {
+                self.parts.extend_from_slice(&part);
+                if !last {
+                    return Ok(false);
+                }
+                let parts = std::mem::take(&mut self.parts);
+                // A server that is behind would bring back what this node has seen go.
+                let (_, have) = self.store.state_at();
+                if index < have {
+                    return Err(format!(
+                        "the server is behind: it has {index}, this node {have}"
+                    ));
+                }
+                self.state = postcard::from_bytes(&parts).map_err(|error| error.to_string())?;
+                self.store.replace(self.state.clone(), index);
+                Ok(true)
+            }
+            Followed::News { index, rows, .. } if rows.is_empty() => {
+                self.store.advance(index);
+                Ok(false)
+            }
+            Followed::News { index, rows, .. } => {
+                let mut changed = Vec::new();
+                self.state.follow(rows, &mut changed);
+                self.store.publish(self.state.clone(), index, &changed);
+                Ok(changed.contains(&Topic::Members))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "follow_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::join_messages::{Founding, JoinCall, JoinReply, Login, VERSION};
 use super::papers::Papers;
+use super::worker_door;
 use crate::decide::bootstrap::{Announcement, Bid};
 use crate::model::{Member, Role};
 use crate::pki::proof::{self, Binding};
@@ -41,6 +42,14 @@ pub enum JoinError {
         address: SocketAddr,
         /// Why.
         why: String,
+    },
+    /// A worker, where a server was looked for.
+    #[error("{address} is a worker; give the address of a server")]
+    Worker {
+        /// Where.
+        address: SocketAddr,
+        /// Whether it proved to be one of this cluster.
+        proven: bool,
     },
     /// Not understood.
     #[error("{address} sent what this version does not understand")]
@@ -89,13 +98,18 @@ impl JoinChannel {
             csr: csr.der().to_vec(),
             name: name.to_owned(),
         };
-        let JoinReply::Proof {
-            mac,
-            join_key,
-            signature,
-        } = channel.call(&hello, ANSWER).await?
-        else {
-            return Err(JoinError::Garbled { address });
+        let (mac, join_key, signature) = match channel.call(&hello, ANSWER).await? {
+            JoinReply::Proof {
+                mac,
+                join_key,
+                signature,
+            } => (mac, join_key, signature),
+            JoinReply::Worker { token: id, mac } => {
+                let said = (id, mac.as_slice());
+                let proven = worker_door::is_proven(token, binding.exporter, csr, name, said);
+                return Err(JoinError::Worker { address, proven });
+            }
+            _ => return Err(JoinError::Garbled { address }),
         };
         let impostor = |why: String| JoinError::Impostor {
             address,

@@ -49,6 +49,13 @@ pub enum JoinReply {
         /// Its signature over the binding.
         signature: Vec<u8>,
     },
+    /// To `Hello`, from a worker: it lets nobody in.
+    Worker {
+        /// Its token's public id.
+        token: TokenId,
+        /// Its MAC over the binding of that token.
+        mac: Vec<u8>,
+    },
     /// To `Prove`.
     Welcome,
     /// To `Announce`: the same of the answering side.

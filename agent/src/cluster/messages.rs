@@ -226,17 +226,12 @@ pub enum Followed {
         /// Whether it is the last.
         last: bool,
     },
-    /// What changed since.
-    Delta {
+    /// What changed since, if anything, and how fresh it is.
+    News {
         /// The index reached.
         index: u64,
         /// The rows.
         rows: Vec<Row>,
-    },
-    /// Nothing changed; the server is in touch with a leader since so many milliseconds.
-    Still {
-        /// The index reached.
-        index: u64,
         /// Who leads.
         leader: Option<NodeId>,
         /// Milliseconds since the server heard the leader.

@@ -28,6 +28,7 @@ pub mod raft_door;
 pub mod renewal;
 pub mod requests;
 pub mod rights;
+pub mod worker_door;
 pub mod worker_join;
 
 mod pipeline;

@@ -65,6 +65,8 @@ struct Inner {
     record: Record,
     former: BTreeSet<NodeId>,
     known: BTreeSet<SocketAddr>,
+    /// Addresses that proved to be workers' in the last round: they don't count (B1).
+    workers: BTreeSet<SocketAddr>,
     /// What came of the last round of asking.
     seen: BTreeMap<SocketAddr, Sight>,
     unresolved: usize,
@@ -95,6 +97,7 @@ impl Nursery {
             record,
             former: papers::load_former(&disk)?,
             known: BTreeSet::new(),
+            workers: BTreeSet::new(),
             seen: BTreeMap::new(),
             unresolved: 0,
             callers: BTreeMap::new(),
@@ -191,7 +194,7 @@ impl Nursery {
         addresses.remove(&self.me.rpc());
         {
             let mut inner = self.lock();
-            inner.known.clone_from(&addresses);
+            inner.known = &addresses - &inner.workers;
             inner.unresolved = unresolved;
         }
         channels.retain(|_, channel| !channel.is_closed());
@@ -199,13 +202,14 @@ impl Nursery {
             let channel = channels.remove(address);
             async move { (*address, self.ask(*address, channel).await) }
         });
-        let mut seen = BTreeMap::new();
+        let (mut seen, mut workers) = (BTreeMap::new(), BTreeSet::new());
         for (address, answer) in join_all(asked).await {
             match answer {
                 Ok((channel, heard)) => {
                     channels.insert(address, channel);
                     seen.insert(address, Sight::Somebody(heard));
                 }
+                Err(JoinError::Worker { proven: true, .. }) => drop(workers.insert(address)),
                 Err(error) => {
                     match error {
                         JoinError::Rpc(_) => tracing::debug!(%address, %error, "asked in vain"),
@@ -216,6 +220,9 @@ impl Nursery {
                 }
             }
         }
+        let mut inner = self.lock();
+        inner.known = &addresses - &workers;
+        inner.workers = workers;
         seen
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ const PAPERS: &str = "papers.json";
 const RECORD: &str = "bootstrap.json";
 const FORMER: &str = "former.json";
 const FOUNDING: &str = "founding.json";
+const BEGUN: &str = "raft-begun.json";
 const VERSION: u32 = 1;
 
 /// A member's papers. A server's hold secrets; the file is for the agent's eyes only.
@@ -117,9 +119,23 @@ pub fn load_founding(disk: &DataDir) -> Result<Option<Founding>, DiskError> {
     disk.read_versioned(FOUNDING, VERSION)
 }
 
-/// The raft folder of this node.
-#[must_use]
-pub fn raft_folder(node: NodeId) -> String {
+/// The raft folder of this node, made if raft begins now. That it began is kept beside it, so that
+/// the folder's loss is not taken for a beginning (R2).
+pub fn begin_raft(disk: &DataDir) -> Result<PathBuf, DiskError> {
+    let folder = disk.folder(&raft_folder(disk.node_id()))?;
+    disk.write_versioned(BEGUN, VERSION, &disk.node_id())?;
+    Ok(folder)
+}
+
+/// Whether this node's raft began once, and what it kept is gone: it may have voted and
+/// acknowledged what it no longer knows, and must not answer under its id again (R2).
+pub fn has_lost_raft(disk: &DataDir) -> Result<bool, DiskError> {
+    let node = disk.node_id();
+    let begun: Option<NodeId> = disk.read_versioned(BEGUN, VERSION)?;
+    Ok(begun == Some(node) && !disk.path(&raft_folder(node)).is_dir())
+}
+
+fn raft_folder(node: NodeId) -> String {
     format!("{RAFT}/{node}")
 }
 
@@ -134,5 +150,5 @@ pub fn forget(disk: &DataDir) -> Result<(), DiskError> {
     let mut former = load_former(disk)?;
     former.insert(disk.node_id());
     disk.write_versioned(FORMER, VERSION, &former)?;
-    disk.forget_node(&[PAPERS, RECORD, FOUNDING, RAFT, NODE_KEY])
+    disk.forget_node(&[PAPERS, RECORD, FOUNDING, BEGUN, RAFT, NODE_KEY])
 }

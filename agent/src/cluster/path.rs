@@ -302,6 +302,7 @@ impl Path {
             Question::Status => Answer::Status(self.status(raft, index)),
             // A server reads its own copy; the door answers workers.
             Question::SwarmJoin => Answer::SwarmJoin(None),
+            Question::SwarmServices => Answer::SwarmServices(Vec::new()),
         };
         Ok(answer)
     }
@@ -312,6 +313,7 @@ impl Path {
             leader: Some(raft.id()),
             term: view.term,
             applied,
+            time: raft.cluster_time(),
             voters: view.voters.into_iter().collect(),
             learners: view.learners.into_iter().collect(),
             leases: self.memory.lease_views(),

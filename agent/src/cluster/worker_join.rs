@@ -42,6 +42,8 @@ pub async fn join(
                     tracing::debug!(%address, %error, "asked in vain");
                     said.say("none of the servers in `join` answers");
                 }
+                // Discovery may find both kinds.
+                Err(JoinError::Worker { .. }) => {}
                 Err(error) => said.say(&error.to_string()),
             }
         }

@@ -25,6 +25,7 @@ mod servers;
 mod shape;
 mod storage;
 mod syntax;
+mod template;
 mod timing;
 mod tree;
 
@@ -38,9 +39,10 @@ pub use schema::schema;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use servers::{Machine, Servers, servers_schema};
 pub use shape::{
-    Config, Dns, Docker, Listen, Log, LogFormat, LogLevel, Recursors, Registry, S3, Storage,
-    SwarmMode, Timing,
+    Config, Dns, Docker, Listen, Log, LogFormat, LogLevel, Recursors, Registrator, Registry, S3,
+    Storage, SwarmMode, Timing,
 };
+pub use template::{Part, Template};
 
 /// The exit code for a bad configuration (`sysexits.h`).
 pub const EX_CONFIG: u8 = 78;

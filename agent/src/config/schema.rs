@@ -81,7 +81,26 @@ fn docker() -> Value {
         json!({
             "enabled": flag("Whether the agent looks after the Docker Engine at all.", true),
             "swarm": choice("auto: servers manage, workers work.", &["auto", "off"]),
-            "socket": with_default(socket, json!(DOCKER_SOCKET))
+            "socket": with_default(socket, json!(DOCKER_SOCKET)),
+            "registrator": registrator()
+        }),
+    )
+}
+
+fn registrator() -> Value {
+    let tags = json!({
+        "description": "Added to the tags of each service; {{.Config.Hostname}} and the like are fields of docker inspect.",
+        "type": "array",
+        "default": [],
+        "items": text("A tag.")
+    });
+    section(
+        "Containers with published ports as services.",
+        json!({
+            "enabled": flag("Whether they are registered.", true),
+            "internal": flag("Register containers' own addresses and ports, published or not.", false),
+            "explicit": flag("Only those that have a SERVICE_NAME.", false),
+            "tags": tags
         }),
     )
 }

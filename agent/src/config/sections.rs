@@ -10,10 +10,13 @@ use super::field::{Field, Section};
 use super::guess::words;
 use super::join::read_address;
 use super::parse::{ABSOLUTE, absolute};
-use super::{Dns, Docker, Listen, Log, LogFormat, LogLevel, Recursors, SwarmMode};
+use super::{
+    Dns, Docker, Listen, Log, LogFormat, LogLevel, Recursors, Registrator, SwarmMode, Template,
+};
 
 pub(super) const DNS_KEYS: [&str; 2] = ["port", "recursors"];
-pub(super) const DOCKER_KEYS: [&str; 3] = ["enabled", "swarm", "socket"];
+pub(super) const DOCKER_KEYS: [&str; 4] = ["enabled", "swarm", "socket", "registrator"];
+pub(super) const REGISTRATOR_KEYS: [&str; 4] = ["enabled", "internal", "explicit", "tags"];
 pub(super) const LOG_KEYS: [&str; 2] = ["level", "format"];
 pub(super) const LISTEN_KEYS: [&str; 5] = ["rpc", "http", "https", "registry", "docker"];
 
@@ -27,6 +30,7 @@ pub(super) const MAX_META_VALUE: usize = 512;
 const FLAG: &str = "true or false";
 const PORT: &str = "a port (1 to 65535)";
 pub(super) const TEXT: &str = "a text that is not empty";
+const TAGS: &str = "a list of texts, each with fields like {{.Config.Hostname}} or without";
 const RECURSORS: &str = "auto, or a list of addresses, each with or without a port";
 
 /// A section by name; an empty one, if it is not there.
@@ -103,6 +107,7 @@ pub(super) fn docker(top: &Section<'_>, complaints: &mut Complaints) -> Docker {
         enabled: true,
         swarm: SwarmMode::Auto,
         socket: PathBuf::from(DOCKER_SOCKET),
+        registrator: Registrator::default(),
     };
     if let Some(section) = section(top, "docker", Some(&DOCKER_KEYS), complaints) {
         docker.enabled = flag(&section, "enabled", docker.enabled, complaints);
@@ -111,8 +116,24 @@ pub(super) fn docker(top: &Section<'_>, complaints: &mut Complaints) -> Docker {
         docker.swarm = swarm.unwrap_or(docker.swarm);
         let socket = section.get("socket", ABSOLUTE, complaints, absolute);
         docker.socket = socket.unwrap_or(docker.socket);
+        docker.registrator = registrator(&section, complaints);
     }
     docker
+}
+
+fn registrator(docker: &Section<'_>, complaints: &mut Complaints) -> Registrator {
+    let mut registrator = Registrator::default();
+    if let Some(section) = section(docker, "registrator", Some(&REGISTRATOR_KEYS), complaints) {
+        registrator.enabled = flag(&section, "enabled", registrator.enabled, complaints);
+        registrator.internal = flag(&section, "internal", registrator.internal, complaints);
+        registrator.explicit = flag(&section, "explicit", registrator.explicit, complaints);
+        let tags = section.get("tags", TAGS, complaints, |field| {
+            let items = field.items()?.into_iter();
+            items.map(|item| Template::parse(item.text()?)).collect()
+        });
+        registrator.tags = tags.unwrap_or_default();
+    }
+    registrator
 }
 
 pub(super) fn log(top: &Section<'_>, complaints: &mut Complaints) -> Log {

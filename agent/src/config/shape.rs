@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AdminNetwork, JoinSource, SecretSource};
+use super::{AdminNetwork, JoinSource, SecretSource, Template};
 use crate::model::{Name, Role};
 
 /// All that is ever configured on a node.
@@ -75,6 +75,32 @@ pub struct Docker {
     pub swarm: SwarmMode,
     /// The engine's socket.
     pub socket: PathBuf,
+    /// Containers as services.
+    pub registrator: Registrator,
+}
+
+/// `docker.registrator`, with the meaning of registrator's flags of these names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registrator {
+    /// Whether containers with published ports become services.
+    pub enabled: bool,
+    /// Register containers' own addresses and ports, published or not.
+    pub internal: bool,
+    /// Only those that have a `SERVICE_NAME`.
+    pub explicit: bool,
+    /// Added to the tags of each service.
+    pub tags: Vec<Template>,
+}
+
+impl Default for Registrator {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            internal: false,
+            explicit: false,
+            tags: Vec::new(),
+        }
+    }
 }
 
 /// `docker.swarm`.

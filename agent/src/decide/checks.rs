@@ -23,6 +23,13 @@ pub enum Probe {
         /// Where to.
         address: String,
     },
+    /// A command in a container: exit code 0 passes, 1 warns.
+    Command {
+        /// The container's id.
+        container: String,
+        /// For its shell.
+        line: String,
+    },
 }
 
 /// The request of an HTTP check.
@@ -166,8 +173,8 @@ impl Checks {
                     let step = || Step::Expire(id.clone());
                     plan.due(check.beat.saturating_add(*ttl), now, step);
                 }
-                Probe::Http(_) | Probe::Tcp { .. } if progress.running => {}
-                Probe::Http(_) | Probe::Tcp { .. } => {
+                Probe::Http(_) | Probe::Tcp { .. } | Probe::Command { .. } if progress.running => {}
+                Probe::Http(_) | Probe::Tcp { .. } | Probe::Command { .. } => {
                     progress.running = progress.due <= now;
                     plan.due(progress.due, now, || Step::Run(id.clone()));
                 }

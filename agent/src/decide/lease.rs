@@ -47,6 +47,8 @@ struct Entry {
     silent_told: bool,
     losses: VecDeque<Duration>,
     held_since: Option<Duration>,
+    /// Of a node that is back, but was lost too often of late.
+    proven_at: Option<Duration>,
 }
 
 /// The leader's table of leases.
@@ -175,11 +177,15 @@ impl Table {
         }
     }
 
-    /// How long ago each node was heard, and its stream.
-    pub fn ages(&self, now: Duration) -> impl Iterator<Item = (NodeId, Duration)> + '_ {
-        self.entries
-            .iter()
-            .map(move |(node, entry)| (*node, now.saturating_sub(entry.heard)))
+    /// How long ago each node was heard, and how long a flapping one has yet to prove itself (L2).
+    pub fn ages(
+        &self,
+        now: Duration,
+    ) -> impl Iterator<Item = (NodeId, Duration, Option<Duration>)> + '_ {
+        self.entries.iter().map(move |(node, entry)| {
+            let left = entry.proven_at.map(|until| until.saturating_sub(now));
+            (*node, now.saturating_sub(entry.heard), left)
+        })
     }
 
     /// Compares what the state says of the members with what was heard. The caller proposes the
@@ -265,7 +271,13 @@ impl Entry {
             silent_told: false,
             losses: VecDeque::new(),
             held_since: None,
+            proven_at: None,
         }
+    }
+
+    fn gone(&mut self) {
+        self.held_since = None;
+        self.proven_at = None;
     }
 
     fn next_event(
@@ -288,28 +300,28 @@ impl Entry {
                     self.losses.push_back(now);
                 }
                 self.ending = true;
-                self.held_since = None;
+                self.gone();
                 Some(LeaseEvent::Lapsed)
             }
             MemberStatus::Lapsed | MemberStatus::Failed if held && self.stream.is_some() => {
-                let since = *self.held_since.get_or_insert(now);
+                let proven_at = *self.held_since.get_or_insert(now) + timing.grace;
                 self.losses
                     .retain(|loss| now.saturating_sub(*loss) <= FLAPPING);
-                let proven =
-                    self.losses.len() < LOSSES || now.saturating_sub(since) >= timing.grace;
-                proven.then_some(LeaseEvent::Held)
+                let proving = self.losses.len() >= LOSSES && now < proven_at;
+                self.proven_at = proving.then_some(proven_at);
+                (!proving).then_some(LeaseEvent::Held)
             }
             MemberStatus::Lapsed if quiet > timing.grace => {
-                self.held_since = None;
+                self.gone();
                 Some(LeaseEvent::Failed)
             }
             MemberStatus::Lapsed if quiet > timing.session_grace && !self.silent_told => {
-                self.held_since = None;
+                self.gone();
                 self.silent_told = true;
                 Some(LeaseEvent::Silent)
             }
             MemberStatus::Lapsed | MemberStatus::Failed => {
-                self.held_since = None;
+                self.gone();
                 None
             }
         }

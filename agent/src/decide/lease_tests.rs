@@ -193,7 +193,10 @@ fn l2_after_three_losses_in_a_minute_it_proves_itself_first() {
     let back = leader.now;
     leader.passes(29.0, Some(stream(1, 9)));
     assert_eq!(leader.member.status, MemberStatus::Lapsed);
+    let (_, _, left) = leader.table.ages(leader.now).next().unwrap();
+    assert!(left.is_some_and(|left| left <= secs(1.5)), "{left:?}");
     leader.passes(2.0, Some(stream(1, 9)));
+    assert_eq!(leader.table.ages(leader.now).next().unwrap().2, None);
     let last = leader.since(back);
     assert_eq!(last.last(), Some(&(30, LeaseEvent::Held)));
 }

@@ -6,6 +6,7 @@ pub mod autopilot;
 pub mod bootstrap;
 pub mod checks;
 pub mod lease;
+pub mod registrator;
 pub mod registry;
 pub mod services;
 pub mod session;

@@ -30,6 +30,18 @@ pub struct LocalRows {
     pub services: BTreeMap<String, ServiceRow>,
     /// By check id in lower case.
     pub checks: BTreeMap<String, LocalCheck>,
+    /// Which services are the registrator's, by id in lower case; all others are their clients'.
+    #[serde(default)]
+    pub kept: BTreeMap<String, Kept>,
+}
+
+/// What a service of the registrator's stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The container's id, or the Swarm service's.
+    pub origin: String,
+    /// Whether its check is the registrator's too.
+    pub check: bool,
 }
 
 impl LocalRows {

@@ -13,12 +13,14 @@ mod words;
 
 use std::time::Duration;
 
-pub use records::{At, CLUSTER, INTENT, NODES, RecordError, Records, TOKENS, decode, encode};
+pub use records::{
+    At, CLUSTER, INTENT, NODES, OFFERS, RecordError, Records, TOKENS, decode, encode, offers,
+};
 pub use status::{Blocked, Status, Waiting};
 pub use view::{Plan, Step, View};
 pub use words::{
-    EngineInfo, How, Intent, JoinOffer, Local, Memory, NodeEntry, Nodes, Recorded, SwarmNode,
-    SwarmView, Tokens,
+    EngineInfo, How, Intent, JoinOffer, Local, Memory, NodeEntry, Nodes, Offers, Recorded,
+    SwarmNode, SwarmPort, SwarmService, SwarmView, Tokens,
 };
 
 use crate::model::Role;

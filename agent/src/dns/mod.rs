@@ -5,7 +5,8 @@
 //! from, and which addresses are ours; the composition root hands those in.
 //!
 //! A packet goes `udp`/`tcp` → `request` (read) → `names` (what is asked) → `view` and `answer`
-//! (what the catalog says) → `packet` (written); only `recurse` ever waits.
+//! (what the catalog says) → `packet` (written); only `recurse` ever waits. On an operator's machine,
+//! where there is no catalog, `nodes` passes our own names on to the cluster.
 //!
 //! Always true: an answer for our own names comes from memory and waits for nobody; it never
 //! names a node or an instance that the local catalog knows to be dead; nothing that arrives can
@@ -17,6 +18,7 @@ mod dice;
 mod health;
 mod name;
 mod names;
+mod nodes;
 mod packet;
 mod record;
 mod recurse;
@@ -42,6 +44,7 @@ use crate::store::Store;
 use crate::task::{Shutdown, TaskHandle, spawn};
 
 pub use bind::{DnsError, Protocols};
+pub use nodes::Nodes;
 pub use stats::{Counter, DnsStats};
 
 use bind::Door;
@@ -83,6 +86,21 @@ impl Dns {
         store: Arc<Store>,
         stats: Arc<DnsStats>,
     ) -> Result<Self, DnsError> {
+        Self::open(config, store, None, stats)
+    }
+
+    /// Takes the ports of a forwarder: the cluster's names are asked of its nodes, all else of the
+    /// recursors.
+    pub fn forwarder(config: DnsConfig, nodes: Arc<Nodes>) -> Result<Self, DnsError> {
+        Self::open(config, Store::new(false), Some(nodes), Arc::default())
+    }
+
+    fn open(
+        config: DnsConfig,
+        store: Arc<Store>,
+        nodes: Option<Arc<Nodes>>,
+        stats: Arc<DnsStats>,
+    ) -> Result<Self, DnsError> {
         let zones = Zones::of(&config.dc, &config.stack).ok_or_else(|| DnsError::Zone {
             dc: config.dc.to_string(),
             stack: config.stack.to_string(),
@@ -100,6 +118,7 @@ impl Dns {
         let responder = Responder {
             zones,
             store,
+            nodes,
             upstreams: Upstreams::new(upstreams, Arc::clone(&stats)),
             near: config.recurse_for,
             ttl: config.ttl,

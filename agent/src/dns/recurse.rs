@@ -34,9 +34,9 @@ pub(super) struct Upstreams {
     stats: Arc<DnsStats>,
 }
 
-/// Why there is no answer.
+/// Why there is no answer from one server.
 #[derive(Debug, thiserror::Error)]
-enum UpstreamError {
+pub(super) enum UpstreamError {
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Timeout,
     #[error(transparent)]
@@ -119,7 +119,8 @@ impl Upstreams {
     }
 }
 
-async fn ask(
+/// Asks one server; the answer has an id of its own.
+pub(super) async fn ask(
     server: SocketAddr,
     query: &[u8],
     question_end: usize,
@@ -204,7 +205,8 @@ fn answers(query: &[u8], question_end: usize, answer: &[u8]) -> bool {
     is_response && same_id && one_question && same_question
 }
 
-fn put_id(message: &mut [u8], id: &[u8]) {
+/// Puts `id` in the place of a message's own.
+pub(super) fn put_id(message: &mut [u8], id: &[u8]) {
     message
         .iter_mut()
         .zip(id)

@@ -12,7 +12,8 @@ use crate::store::Store;
 use super::answer::{Teller, Told};
 use super::dice::Dice;
 use super::name::WireName;
-use super::names::Zones;
+use super::names::{Question, Zones};
+use super::nodes::Nodes;
 use super::packet;
 use super::record::{Answer, Owner, Record};
 use super::recurse::Upstreams;
@@ -34,6 +35,8 @@ pub(super) struct Responder {
     pub(super) zones: Zones,
     /// The local copy of the state.
     pub(super) store: Arc<Store>,
+    /// Who is asked for our names, where there is no local copy.
+    pub(super) nodes: Option<Arc<Nodes>>,
     /// Who is asked for names that are not ours.
     pub(super) upstreams: Upstreams,
     /// Whose queries for such names are passed on.
@@ -65,6 +68,10 @@ pub(super) struct Errand {
 enum Kind {
     /// Pass the query on.
     Forward,
+    /// Let a node answer, whatever it says.
+    Nodes,
+    /// Let a node answer if it knows, and the upstreams otherwise.
+    NodesFirst,
     /// Complete the answer with the addresses of its last alias.
     Chase(Answer, WireName),
 }
@@ -115,6 +122,15 @@ impl Responder {
             return Ok(Answer::bare(code));
         }
         let may_ask = near && !self.upstreams.is_empty();
+        if self.nodes.is_some() {
+            let srv = request.qtype == RecordType::SRV;
+            return match self.zones.read(&request.labels, srv) {
+                Question::Ours(..) => Err(Kind::Nodes),
+                Question::Pointer(_) if near => Err(Kind::NodesFirst),
+                Question::Foreign if may_ask => Err(Kind::Forward),
+                _ => Ok(Answer::bare(ResponseCode::Refused)),
+            };
+        }
         let state = self.store.state();
         let view = View {
             zones: &self.zones,
@@ -140,12 +156,8 @@ impl Responder {
         let request = Request::read(&errand.packet).ok()?;
         let mut out = Vec::with_capacity(PLAIN_UDP);
         let answer = match errand.kind {
-            Kind::Forward => {
-                let end = HEADER + request.question.len();
-                let forwarded = self
-                    .upstreams
-                    .forward(&errand.packet, end, errand.transport);
-                match forwarded.await {
+            Kind::Forward | Kind::Nodes | Kind::NodesFirst => {
+                match self.pass_on(&errand, &request).await {
                     Some(answer) if answer.len() <= errand.limit => {
                         return Some(self.passed_on(answer));
                     }
@@ -173,6 +185,20 @@ impl Responder {
         };
         self.write(&request, &answer, true, errand.limit, &mut out);
         Some(out)
+    }
+
+    /// The answer of whoever may know.
+    async fn pass_on(&self, errand: &Errand, request: &Request<'_>) -> Option<Vec<u8>> {
+        let end = HEADER + request.question.len();
+        let (packet, transport) = (&errand.packet, errand.transport);
+        if let (Some(nodes), Kind::Nodes | Kind::NodesFirst) = (&self.nodes, &errand.kind) {
+            let answer = nodes.forward(packet, end, transport).await;
+            let known = answer.as_ref().is_some_and(|answer| is_known(answer));
+            if known || matches!(errand.kind, Kind::Nodes) {
+                return answer;
+            }
+        }
+        self.upstreams.forward(packet, end, transport).await
     }
 
     fn write(
@@ -203,6 +229,13 @@ impl Responder {
         let client = client.to_canonical();
         self.near.iter().any(|network| network.contains(&client))
     }
+}
+
+/// Whether an answer is its sender's own and says something.
+fn is_known(answer: &[u8]) -> bool {
+    let authoritative = answer.get(2).is_some_and(|flags| flags & 0x04 != 0);
+    let records = answer.get(6..8).is_some_and(|count| count != [0, 0]);
+    authoritative && records
 }
 
 fn refusal(request: &Request<'_>) -> Option<ResponseCode> {

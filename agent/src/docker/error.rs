@@ -80,6 +80,12 @@ impl EngineError {
         }
     }
 
+    /// Whether no engine runs there, as far as one can tell from outside.
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        matches!(self, Self::NoSocket(_) | Self::Refused(_))
+    }
+
     /// Whether the engine itself can't be reached, rather than a request refused.
     #[must_use]
     pub fn is_absence(&self) -> bool {

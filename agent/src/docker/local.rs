@@ -42,7 +42,16 @@ impl LocalEngine {
         }
     }
 
-    async fn client(&self) -> Result<Docker, EngineError> {
+    pub(super) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// How long a call that only looks may take.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    pub(super) async fn client(&self) -> Result<Docker, EngineError> {
         let present = self.lock().clone();
         if let Some(client) = present {
             return Ok(client);
@@ -61,7 +70,7 @@ impl LocalEngine {
         Ok(client)
     }
 
-    async fn call<T, F>(
+    pub(super) async fn call<T, F>(
         &self,
         act: &'static str,
         limit: Duration,
@@ -104,7 +113,7 @@ impl LocalEngine {
     }
 }
 
-async fn bounded<T>(
+pub(super) async fn bounded<T>(
     act: &'static str,
     after: Duration,
     call: impl Future<Output = T>,
@@ -141,7 +150,7 @@ impl Engine for LocalEngine {
                     docker.list_services(None::<ListServicesOptions>).await
                 })
                 .await?;
-            Ok(read::swarm(swarm, nodes, services.len()))
+            Ok(read::swarm(swarm, nodes, &services))
         })
     }
 

@@ -1,13 +1,15 @@
 //! Floor 4: the node's Docker Engine.
 //!
-//! Owns: the one way to the engine ([`Engine`]), its words turned into ours, and what to do about
-//! each way in which it may fail; the TLS front through which operators reach it from elsewhere
-//! ([`EngineFront`]). Does not own: what should become of the engine (`decide::swarm`), when to try
-//! again (`loops::swarm`), and who is an operator (handed in).
+//! Owns: the ways to the engine ([`Engine`] for its Swarm, [`Containers`] for what it runs), its
+//! words turned into ours, and what to do about each way in which it may fail; the TLS front through
+//! which operators reach it from elsewhere ([`EngineFront`]). Does not own: what should become of the
+//! engine (`decide::swarm`, `decide::registrator`), when to try again (their twins among the loops),
+//! and who is an operator (handed in).
 //!
 //! Always true: every call ends in bounded time; no error and no log line carries a join token; the
 //! engine opens no port of its own.
 
+mod containers;
 mod error;
 mod front;
 #[cfg(test)]
@@ -18,6 +20,7 @@ pub mod trust;
 
 use futures_util::future::BoxFuture;
 
+pub use containers::{Containers, Ended, Event, Events};
 pub use error::EngineError;
 pub use front::{Admit, EngineFront};
 pub use local::LocalEngine;

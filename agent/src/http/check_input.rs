@@ -91,7 +91,8 @@ impl CheckInput {
             status: parse_status(&input.text("Status")?, wrong_status)?,
             service_id: input.text("ServiceID")?,
             kind: match spec.probe {
-                Probe::Fixed => "",
+                // No request can give a command.
+                Probe::Fixed | Probe::Command { .. } => "",
                 Probe::Ttl(_) => "ttl",
                 Probe::Http(_) => "http",
                 Probe::Tcp { .. } => "tcp",

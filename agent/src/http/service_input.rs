@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::input::Object;
 use super::reply::Problem;
-use crate::model::{ServiceAddress, ServiceRow, Weights};
+use crate::model::{META_PAIRS, ServiceAddress, ServiceRow, Weights, meta_problem};
 
 /// Why a service can't be registered; agent and catalog say it with different status codes.
 #[derive(Debug, thiserror::Error)]
@@ -125,27 +125,13 @@ fn weights(input: &Object) -> Result<Weights, ServiceProblem> {
 
 /// Checks the meta data of a node or a service.
 pub(super) fn check_meta(meta: &BTreeMap<String, String>) -> Result<(), String> {
-    const PAIRS: usize = 64;
-    const KEY: usize = 128;
-    const VALUE: usize = 512;
-    if meta.len() > PAIRS {
+    if meta.len() > META_PAIRS {
         return Err(format!(
-            "Node metadata cannot contain more than {PAIRS} key/value pairs"
+            "Node metadata cannot contain more than {META_PAIRS} key/value pairs"
         ));
     }
     for (key, value) in meta {
-        let fine = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let why = if key.is_empty() {
-            "Key cannot be blank"
-        } else if !key.chars().all(fine) {
-            "Key contains invalid characters"
-        } else if key.len() > KEY {
-            "Key is too long (limit: 128 characters)"
-        } else if key.starts_with("consul-") {
-            "Key prefix 'consul-' is reserved for internal use"
-        } else if value.len() > VALUE {
-            "Value is too long (limit: 512 characters)"
-        } else {
+        let Some(why) = meta_problem(key, value) else {
             continue;
         };
         return Err(format!(

@@ -56,6 +56,9 @@ struct MemberStatusView {
     health: Option<&'static str>,
     /// Milliseconds since the lease was last renewed.
     lease_age: Option<u64>,
+    /// Milliseconds that a member which was lost too often of late has yet to last before it is
+    /// alive again.
+    proving: Option<u64>,
     /// Milliseconds of cluster time since the status last changed.
     since: u64,
     services: usize,
@@ -135,6 +138,7 @@ fn member_view(
 ) -> MemberStatusView {
     let lease = report.leases.iter().find(|lease| lease.node == member.id);
     let name = member.name.as_str();
+    let since = state.time().max(report.time).since(member.since);
     MemberStatusView {
         id: member.id,
         name: member.name.to_string(),
@@ -147,7 +151,8 @@ fn member_view(
         voter: report.voters.contains(&member.id),
         health: lease_check(state, name),
         lease_age: lease.map(|lease| lease.age),
-        since: u64::try_from(state.time().since(member.since).as_millis()).unwrap_or(u64::MAX),
+        proving: lease.and_then(|lease| lease.proving),
+        since: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         services: state.catalog().services_of(name).count(),
         report: lease.map(|lease| lease.report.clone()).unwrap_or_default(),
     }

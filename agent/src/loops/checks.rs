@@ -11,6 +11,7 @@ use super::probe::{self, Finding};
 use crate::decide::checks::{CheckSpec, Checks, Step, cut_output};
 use crate::decide::services::LocalRows;
 use crate::disk::DiskError;
+use crate::docker::Containers;
 use crate::store::LocalServices;
 use crate::task::{Looper, Next, Round, Shutdown};
 
@@ -26,17 +27,23 @@ struct Run {
 
 struct Runner {
     local: Arc<LocalServices>,
+    engine: Option<Arc<dyn Containers>>,
     changes: signal::Receiver<u64>,
     checks: Checks,
     running: JoinSet<Run>,
     finished: Vec<Run>,
 }
 
-/// Runs until the shutdown begins.
-pub async fn run(local: Arc<LocalServices>, shutdown: Shutdown) {
+/// Runs until the shutdown begins. Commands in containers need an engine.
+pub async fn run(
+    local: Arc<LocalServices>,
+    engine: Option<Arc<dyn Containers>>,
+    shutdown: Shutdown,
+) {
     let runner = Runner {
         changes: local.changes(),
         local,
+        engine,
         checks: Checks::default(),
         running: JoinSet::new(),
         finished: Vec::new(),
@@ -94,8 +101,9 @@ impl Runner {
         let Some(spec) = rows.check(&check).map(|check| check.spec.clone()) else {
             return;
         };
+        let engine = self.engine.clone();
         self.running.spawn(async move {
-            let mut finding = probe::run(&spec).await;
+            let mut finding = probe::run(&spec, engine.as_deref()).await;
             finding.output = cut_output(finding.output, spec.output_max);
             Run {
                 check,

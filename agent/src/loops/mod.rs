@@ -10,6 +10,7 @@ pub mod autopilot;
 pub mod checks;
 pub mod leader;
 pub mod lease;
+pub mod registrator;
 pub mod registry;
 pub mod registry_front;
 pub mod services;

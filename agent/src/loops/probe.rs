@@ -1,4 +1,4 @@
-//! One run of a check: a TCP connection or an HTTP request.
+//! One run of a check: a TCP connection, an HTTP request, or a command in a container.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,8 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::decide::checks::{CheckSpec, HttpProbe, Probe};
+use crate::docker::{Containers, Ended, EngineError};
 use crate::model::CheckStatus;
-use crate::task::{self, AbortOnDrop};
+use crate::task::{self, AbortOnDrop, Chain};
 
 /// As many redirects as Go follows.
 const REDIRECTS: usize = 10;
@@ -51,8 +52,8 @@ enum ProbeError {
     Redirects,
 }
 
-/// Runs a check once, for no longer than its timeout.
-pub(super) async fn run(spec: &CheckSpec) -> Finding {
+/// Runs a check once, for no longer than its timeout; commands through `engine`.
+pub(super) async fn run(spec: &CheckSpec, engine: Option<&dyn Containers>) -> Finding {
     let late = || Finding {
         status: CheckStatus::Critical,
         output: format!(
@@ -65,11 +66,15 @@ pub(super) async fn run(spec: &CheckSpec) -> Finding {
         match &spec.probe {
             Probe::Tcp { address } => tcp(address).await,
             Probe::Http(probe) => http(probe, spec.output_max).await,
+            Probe::Command { container, line } => {
+                let Some(engine) = engine else {
+                    return critical("commands need `docker: {enabled: true}`".into());
+                };
+                let run = engine.run(container, line, spec.output_max, spec.timeout);
+                command(run.await)
+            }
             // These two are never due for a run.
-            Probe::Fixed | Probe::Ttl(_) => Finding {
-                status: CheckStatus::Critical,
-                output: "this check has nothing to run".into(),
-            },
+            Probe::Fixed | Probe::Ttl(_) => critical("this check has nothing to run".into()),
         }
     };
     tokio::time::timeout(spec.timeout, run)
@@ -81,7 +86,31 @@ fn target(probe: &Probe) -> String {
     match probe {
         Probe::Tcp { address } => format!("dial tcp {address}"),
         Probe::Http(probe) => format!("{} {:?}", method(probe), shown(&probe.url)),
+        Probe::Command { container, .. } => {
+            format!("exec in {}", container.get(..12).unwrap_or(container))
+        }
         Probe::Fixed | Probe::Ttl(_) => String::new(),
+    }
+}
+
+fn critical(output: String) -> Finding {
+    Finding {
+        status: CheckStatus::Critical,
+        output,
+    }
+}
+
+fn command(ended: Result<Ended, EngineError>) -> Finding {
+    match ended {
+        Ok(ended) => Finding {
+            status: match ended.code {
+                0 => CheckStatus::Passing,
+                1 => CheckStatus::Warning,
+                _ => CheckStatus::Critical,
+            },
+            output: String::from_utf8_lossy(&ended.output).into_owned(),
+        },
+        Err(error) => critical(Chain(&error).to_string()),
     }
 }
 

@@ -12,12 +12,12 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-pub use join_info::{FromState, JoinInfo, JoinInfoError, offer_to};
+pub use join_info::{FromState, JoinInfo, JoinInfoError, offer_to, offers};
 pub use report::{SwarmStatus, WorkError};
 
 use crate::decide::swarm::{
-    CLUSTER, EngineInfo, INTENT, Intent, JoinOffer, Local, Memory, NODES, Plan, RecordError,
-    Records, Step, SwarmView, TOKENS, View, encode, plan,
+    CLUSTER, EngineInfo, INTENT, Intent, JoinOffer, Local, Memory, NODES, OFFERS, Plan,
+    RecordError, Records, Step, SwarmView, TOKENS, View, encode, plan,
 };
 use crate::disk::{DataDir, DiskError};
 use crate::docker::{Advertise, Engine, NodeChange};
@@ -237,6 +237,10 @@ impl SwarmLoop {
             Step::RecordNodes(nodes) => {
                 let index = records.nodes.as_ref().map_or(0, |at| at.index);
                 return self.write(NODES, &nodes, index).await;
+            }
+            Step::RecordOffers(offers) => {
+                let index = records.offers.as_ref().map_or(0, |at| at.index);
+                return self.write(OFFERS, &offers, index).await;
             }
             Step::Remember(memory) => self.remember(Some(memory)).await?,
             Step::ForgetMemory => self.remember(None).await?,

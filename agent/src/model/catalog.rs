@@ -9,6 +9,30 @@ use super::NodeId;
 /// The id of the check that stands for a member's lease.
 pub const SERF_HEALTH: &str = "serfHealth";
 
+/// How many pairs of metadata a node or a service may have.
+pub const META_PAIRS: usize = 64;
+
+/// What is wrong with a pair of metadata, in Consul's words; `None`: nothing.
+#[must_use]
+pub fn meta_problem(key: &str, value: &str) -> Option<&'static str> {
+    const KEY: usize = 128;
+    const VALUE: usize = 512;
+    let fine = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if key.is_empty() {
+        Some("Key cannot be blank")
+    } else if !key.chars().all(fine) {
+        Some("Key contains invalid characters")
+    } else if key.len() > KEY {
+        Some("Key is too long (limit: 128 characters)")
+    } else if key.starts_with("consul-") {
+        Some("Key prefix 'consul-' is reserved for internal use")
+    } else if value.len() > VALUE {
+        Some("Value is too long (limit: 512 characters)")
+    } else {
+        None
+    }
+}
+
 /// A node of the catalog: a member's own row, or one registered for a host without an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeRow {
@@ -166,7 +190,7 @@ pub struct CheckRow {
     pub service_name: String,
     /// That service's tags; set by the state.
     pub service_tags: Vec<String>,
-    /// `http`, `tcp`, `ttl`, `maintenance`, or empty.
+    /// `http`, `tcp`, `ttl`, `docker`, `maintenance`, or empty.
     pub kind: String,
     /// What it does.
     pub definition: CheckDefinition,

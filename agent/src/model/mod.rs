@@ -16,8 +16,8 @@ mod token;
 mod topic;
 
 pub use catalog::{
-    CheckDefinition, CheckRow, CheckStatus, NodeRow, Registration, SERF_HEALTH, ServiceAddress,
-    ServiceRow, Weights,
+    CheckDefinition, CheckRow, CheckStatus, META_PAIRS, NodeRow, Registration, SERF_HEALTH,
+    ServiceAddress, ServiceRow, Weights, meta_problem,
 };
 pub use command::{Command, Genesis, KvOp, LeaseEvent, Op, Refusal, Reply, RequestId, Saved};
 pub use id::{BootId, ClusterId, KeyFingerprint, NodeId};

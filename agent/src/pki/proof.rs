@@ -16,6 +16,7 @@ use crate::model::{Role, TokenId};
 
 const SERVER: &str = "swarmer join: server";
 const JOINER: &str = "swarmer join: joiner";
+const WORKER: &str = "swarmer join: worker";
 const SIGNED: &str = "swarmer join: join key";
 
 /// The key of a token's join proof. The state holds it sealed.
@@ -137,6 +138,18 @@ impl Binding {
 #[must_use]
 pub fn server_mac(key: &ProofKey, binding: &Binding) -> [u8; 32] {
     mac(key, SERVER, binding)
+}
+
+/// What a worker sends who is taken for a server, to prove that it is none (B1).
+#[must_use]
+pub fn worker_mac(key: &ProofKey, binding: &Binding) -> [u8; 32] {
+    mac(key, WORKER, binding)
+}
+
+/// The asking side's check of [`worker_mac`], in constant time.
+#[must_use]
+pub fn is_worker_mac(key: &ProofKey, binding: &Binding, sent: &[u8]) -> bool {
+    hmac::verify(&key.hmac(), &binding.text(WORKER), sent).is_ok()
 }
 
 /// What the joiner sends to prove itself.

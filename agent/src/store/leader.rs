@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::decide::swarm::JoinOffer;
-use crate::model::{NodeId, Op, Reply, Role, Session, SessionId};
+use crate::decide::swarm::{JoinOffer, SwarmService};
+use crate::model::{ClusterTime, NodeId, Op, Reply, Role, Session, SessionId};
 
 /// Why the leader did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub enum Question {
     /// What the asking node needs to join the Docker Swarm. Answered by any server, for the node
     /// that its certificate names.
     SwarmJoin,
+    /// What only the Swarm's managers know of its services. Answered by any server.
+    SwarmServices,
 }
 
 /// The leader's answer.
@@ -60,6 +62,8 @@ pub enum Answer {
     Status(StatusReport),
     /// To [`Question::SwarmJoin`]; `None`: there is no Swarm to join yet.
     SwarmJoin(Option<JoinOffer>),
+    /// To [`Question::SwarmServices`].
+    SwarmServices(Vec<SwarmService>),
 }
 
 /// The leader's view of the cluster. Times are milliseconds.
@@ -71,6 +75,8 @@ pub struct StatusReport {
     pub term: u64,
     /// Last applied raft index.
     pub applied: u64,
+    /// Cluster time on the leader's clock: the state's own stands still between two commands.
+    pub time: ClusterTime,
     /// Who votes.
     pub voters: Vec<NodeId>,
     /// Who learns.
@@ -86,6 +92,8 @@ pub struct LeaseView {
     pub node: NodeId,
     /// Milliseconds since its last renewal.
     pub age: u64,
+    /// Milliseconds that a node which was lost too often of late has yet to last before it counts.
+    pub proving: Option<u64>,
     /// What the node last said of itself: Swarm state, registry, certificate, …
     pub report: std::collections::BTreeMap<String, String>,
 }

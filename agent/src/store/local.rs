@@ -5,6 +5,8 @@
 //! half of the catalog: the store says what the cluster believes of this node, this says what is
 //! so. Definitions outlive the process; results come back from the catalog.
 
+mod kept;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -115,6 +117,7 @@ impl LocalServices {
             .map(|c| c.row.check_id.to_lowercase())
             .collect();
         self.edit(|rows| {
+            kept::hand_over(rows, &service.id);
             if replace {
                 rows.checks
                     .retain(|id, check| !is_of(check, &service.id) || keep.contains(id));
@@ -131,6 +134,7 @@ impl LocalServices {
     pub async fn deregister(&self, service: &str) -> Result<bool, DiskError> {
         let there = self.edit(|rows| {
             rows.checks.retain(|_, check| !is_of(check, service));
+            rows.kept.remove(&service.to_lowercase());
             rows.services.remove(&service.to_lowercase()).is_some()
         });
         if there {

@@ -204,14 +204,16 @@ impl LeaderMemory {
     /// What `swarmer status` shows of the leases.
     #[must_use]
     pub fn lease_views(&self) -> Vec<LeaseView> {
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let now = self.now();
         let inner = self.lock();
         inner
             .table
             .ages(now)
-            .map(|(node, age)| LeaseView {
+            .map(|(node, age, proving)| LeaseView {
                 node,
-                age: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+                age: millis(age),
+                proving: proving.map(millis),
                 report: inner.reports.get(&node).cloned().unwrap_or_default(),
             })
             .collect()

@@ -18,7 +18,7 @@ use crate::wait;
 const START_TAKES: Duration = Duration::from_secs(60);
 /// What containers of tests use of busybox.
 const APPLETS: &[&str] = &[
-    "sh", "sleep", "httpd", "wget", "nc", "cat", "ls", "echo", "nslookup", "hostname",
+    "sh", "sleep", "httpd", "wget", "nc", "cat", "ls", "echo", "nslookup", "hostname", "rm",
 ];
 
 /// `dockerd` on its default paths. It and its containers share a PID namespace, so that they all go

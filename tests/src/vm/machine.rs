@@ -1,7 +1,7 @@
 //! One emulated machine, over as many boots as its story has.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -112,9 +112,10 @@ impl Vm {
             command.args(["-drive", &drive]);
         }
         let Ports { ssh, dns, engine } = self.ports;
-        // restrict: nothing leads out of the machine, not even to this host.
+        // restrict: nothing leads out of the machine, not even to this host. It also drops what UDP would
+        // answer, so DNS is asked over TCP.
         let network = format!(
-            "user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{ssh}-:22,hostfwd=udp:127.0.0.1:{dns}-:53,\
+            "user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{ssh}-:22,hostfwd=tcp:127.0.0.1:{dns}-:53,\
              hostfwd=tcp:127.0.0.1:{engine}-:2376"
         );
         command.args(["-netdev", &network]);
@@ -216,7 +217,7 @@ impl Vm {
         plain(&String::from_utf8_lossy(&bytes))
     }
 
-    /// Where its DNS answers for this host.
+    /// Where its DNS answers for this host, over TCP.
     #[must_use]
     pub fn dns(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.ports.dns).into()
@@ -265,16 +266,10 @@ impl Vm {
     }
 }
 
-/// A port that is free on the host's loopback now, for TCP and UDP.
+/// A port that is free on the host's loopback now.
 fn free_port() -> Result<u16> {
-    loop {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-            .local_addr()?
-            .port();
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?.port())
 }
 
 fn quoted(script: &str) -> String {

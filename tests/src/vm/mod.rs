@@ -34,11 +34,12 @@ pub const NEEDS: &[Need] = &[
     Need::Program("ssh"),
     Need::Program("ssh-keygen"),
     Need::Program("busybox"),
+    Need::Program("docker"),
     Need::Program("mkfs.ext4"),
 ];
 
-/// How long an emulated machine may take to come up: four times what two idle cores need.
-pub const BOOTS_WITHIN: Duration = Duration::from_secs(360);
+/// How long an emulated machine may take to come up: a minute on idle cores, many on busy ones.
+pub const BOOTS_WITHIN: Duration = Duration::from_secs(900);
 /// How long it may take to go down.
 pub const STOPS_WITHIN: Duration = Duration::from_secs(120);
 

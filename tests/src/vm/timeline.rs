@@ -11,7 +11,7 @@ use super::Vm;
 const WORDS: &[(&str, &str)] = &[
     ("leader", "the cluster has begun"),
     ("member", "a member"),
-    ("Swarm", "in the Swarm"),
+    ("Swarm", "Swarm: manager, ready"),
     ("registry", "registry: serving"),
 ];
 /// Units whose readiness counts.

@@ -142,6 +142,10 @@ const CASES: &[(&str, &str)] = &[
         ":7: docker.swarm: found \"on\", expected auto or off",
     ),
     (
+        "docker: { registrator: { tags: [\"{{toUpper .Name}}\"] } }",
+        ":7: docker.registrator.tags: found a list, expected a list of texts, each with fields like {{.Config.Hostname}} or without",
+    ),
+    (
         "registry: { storage: /x }",
         ":7: registry.storage: found a text, expected a map with filesystem or s3",
     ),

@@ -20,7 +20,8 @@ join:
 token: "${SWARMER_TOKEN}"
 data_dir: /data
 dns: { port: 8600, recursors: [9.9.9.9, "127.0.0.1:5353"] }
-docker: { enabled: true, swarm: "off", socket: /run/docker.sock }
+docker:
+  { enabled: true, swarm: "off", socket: /run/docker.sock, registrator: { internal: true, explicit: true, tags: [a, "{{.Name}}"] } }
 registry:
   enabled: true
   command: /usr/bin/docker-registry
@@ -57,6 +58,9 @@ fn every_key_is_read() {
     let recursors = ["9.9.9.9:53", "127.0.0.1:5353"].map(|address| address.parse().unwrap());
     assert_eq!(config.dns.recursors, Recursors::List(recursors.to_vec()));
     assert_eq!(config.docker.swarm, SwarmMode::Off);
+    let registrator = config.docker.registrator;
+    assert!(registrator.enabled && registrator.internal && registrator.explicit);
+    assert_eq!(registrator.tags[1].to_string(), "{{.Name}}");
     let Storage::S3(s3) = config.registry.storage else {
         panic!("{:?}", config.registry.storage)
     };
@@ -92,6 +96,8 @@ fn what_is_not_said_has_its_default() {
     assert!(config.docker.enabled && config.registry.enabled);
     assert_eq!(config.docker.swarm, SwarmMode::Auto);
     assert_eq!(config.docker.socket, Path::new("/var/run/docker.sock"));
+    assert_eq!(config.docker.registrator, Registrator::default());
+    assert!(config.docker.registrator.enabled && !config.docker.registrator.internal);
     let storage = Storage::Filesystem("/var/lib/swarmer/registry".into());
     assert_eq!(config.registry.storage, storage);
     assert_eq!(

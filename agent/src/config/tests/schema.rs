@@ -134,6 +134,9 @@ fn mistakes_of_shape_are_refused_by_both() {
         "dns: { recursors: none }",
         "docker: { enabled: 'yes' }",
         "docker: { swarm: manager }",
+        "docker: { registrator: { enabled: 1 } }",
+        "docker: { registrator: { tags: a } }",
+        "docker: { registrator: { ip: 10.0.0.1 } }",
         "registry: { storage: {} }",
         "registry: { storage: { filesystem: /x, s3: { bucket: b, region: r } } }",
         "registry: { storage: { s3: { bucket: b } } }",
@@ -166,6 +169,8 @@ fn both_know_the_same_keys() {
     same("", &parser::KEYS);
     same("/properties/dns", &sections::DNS_KEYS);
     same("/properties/docker", &sections::DOCKER_KEYS);
+    let registrator = "/properties/docker/properties/registrator";
+    same(registrator, &sections::REGISTRATOR_KEYS);
     same("/properties/registry", &storage::REGISTRY_KEYS);
     let storage = "/properties/registry/properties/storage";
     same(storage, &storage::STORAGE_KEYS);

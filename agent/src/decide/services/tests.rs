@@ -67,6 +67,7 @@ fn local(services: &[ServiceRow], checks: &[CheckRow]) -> LocalRows {
     LocalRows {
         services: services.collect(),
         checks: checks.collect(),
+        ..LocalRows::default()
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::words::{Intent, JoinOffer, Nodes, Recorded, Tokens};
+use super::words::{Intent, JoinOffer, Nodes, Offers, Recorded, SwarmService, Tokens};
 use crate::model::NodeId;
 
 /// Key of [`Intent`].
@@ -15,6 +15,8 @@ pub const CLUSTER: &str = "swarm/cluster";
 pub const TOKENS: &str = "swarm/tokens";
 /// Key of [`Nodes`].
 pub const NODES: &str = "swarm/nodes";
+/// Key of [`Offers`].
+pub const OFFERS: &str = "swarm/services";
 
 const VERSION: u8 = 1;
 
@@ -38,6 +40,8 @@ pub struct Records {
     pub tokens: Option<At<Tokens>>,
     /// Who is who in it.
     pub nodes: Option<At<Nodes>>,
+    /// What its services say to the registrators.
+    pub offers: Option<At<Offers>>,
 }
 
 /// An entry that this agent can't read.
@@ -102,6 +106,7 @@ impl Records {
             cluster: entry(&hidden, CLUSTER)?,
             tokens: entry(&hidden, TOKENS)?,
             nodes: entry(&hidden, NODES)?,
+            offers: entry(&hidden, OFFERS)?,
         })
     }
 
@@ -120,6 +125,14 @@ impl Records {
                 .map(|entry| entry.swarm.clone()),
         })
     }
+}
+
+/// What is written down of the Swarm's services; `hidden` looks an entry up, with its index.
+pub fn offers(
+    hidden: impl Fn(&str) -> Option<(Bytes, u64)>,
+) -> Result<Vec<SwarmService>, RecordError> {
+    let offers = entry::<Offers>(&hidden, OFFERS)?;
+    Ok(offers.map(|at| at.value.services).unwrap_or_default())
 }
 
 fn entry<T: DeserializeOwned>(
@@ -154,6 +167,14 @@ mod tests {
         assert_eq!(decode::<Intent>(INTENT, &bytes).unwrap(), intent);
         let newer = decode::<Intent>(INTENT, br#"{"v":2,"who":1}"#).unwrap_err();
         assert!(newer.to_string().contains("version 2"), "{newer}");
+    }
+
+    #[test]
+    fn the_offers_of_version_1_are_read() {
+        let written = br#"{"v":1,"services":[{"id":"i","name":"web","labels":{"SERVICE_TAGS":"a"},"ports":[{"target":{"number":80,"protocol":"tcp"},"published":8080}]}]}"#;
+        let offers: Offers = decode(OFFERS, written).unwrap();
+        assert_eq!(offers.services[0].ports[0].published, 8080);
+        assert_eq!(encode(OFFERS, &offers).unwrap(), &written[..]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{NodeEntry, Nodes, Step, SwarmNode, SwarmView, Tokens, View, host};
+use super::{NodeEntry, Nodes, Offers, Step, SwarmNode, SwarmView, Tokens, View, host};
 use crate::model::{Member, MemberStatus, NodeId, Role};
 
 /// Whether `node` is the Swarm's only node.
@@ -30,6 +30,12 @@ pub(super) fn steps(view: &View<'_>, swarm: &SwarmView) -> Vec<Step> {
     let tokens = steward.tokens();
     if view.records.tokens.as_ref().map(|at| &at.value) != Some(&tokens) {
         steps.push(Step::RecordTokens(tokens));
+    }
+    let offers = view.records.offers.as_ref();
+    if offers.map_or(&[][..], |at| &at.value.services) != swarm.offers {
+        steps.push(Step::RecordOffers(Offers {
+            services: swarm.offers.clone(),
+        }));
     }
     let nodes = steward.nodes();
     if view.records.nodes.as_ref().map(|at| &at.value) != Some(&nodes) {

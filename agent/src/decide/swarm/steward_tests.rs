@@ -159,3 +159,25 @@ fn who_leaves_is_drained_demoted_and_goes() {
         Status::Blocked(Blocked::LastManager { services: 1 })
     );
 }
+
+#[test]
+fn what_services_offer_is_written_down_when_it_changes() {
+    let mut sight = steward(vec![worker("sw", 9)]);
+    let offer = SwarmService {
+        id: "S1".into(),
+        name: "web".into(),
+        ..SwarmService::default()
+    };
+    sight.swarm.as_mut().unwrap().offers.push(offer.clone());
+    let offers = Offers {
+        services: vec![offer],
+    };
+    assert_eq!(sight.steps(), [Step::RecordOffers(offers.clone())]);
+    sight.records.offers = Some(At {
+        value: offers,
+        index: 3,
+    });
+    assert_eq!(sight.steps(), []);
+    sight.swarm.as_mut().unwrap().offers.clear();
+    assert_eq!(sight.steps(), [Step::RecordOffers(Offers::default())]);
+}

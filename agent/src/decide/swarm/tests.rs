@@ -205,6 +205,7 @@ fn steward(nodes: Vec<SwarmNode>) -> Sight {
         cluster: "S".into(),
         worker_token: "SWMTKN-1-secret".into(),
         services: 0,
+        offers: Vec::new(),
         nodes: [vec![leader], nodes].concat(),
     });
     sight.settled()

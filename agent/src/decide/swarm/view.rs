@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::records::Records;
 use super::status::{Blocked, Status, Waiting};
+use super::words::Offers;
 use super::words::{
     EngineInfo, How, Intent, JoinOffer, Memory, Nodes, Recorded, SwarmView, Tokens,
 };
@@ -61,6 +62,8 @@ pub enum Step {
     RecordTokens(Tokens),
     /// Write down who is who.
     RecordNodes(Nodes),
+    /// Write down what the Swarm's services say to the registrators.
+    RecordOffers(Offers),
     /// Join as a worker.
     Join(JoinOffer),
     /// Take the engine out of its Swarm.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::decide::registrator::Port;
 use crate::model::NodeId;
 
 /// The state of an engine towards its Swarm, as Docker names it.
@@ -76,8 +77,39 @@ pub struct SwarmView {
     pub worker_token: String,
     /// How many services it has.
     pub services: usize,
+    /// Those of them that say something to the registrators.
+    pub offers: Vec<SwarmService>,
     /// Its nodes.
     pub nodes: Vec<SwarmNode>,
+}
+
+/// What only managers know of a Swarm service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwarmService {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its own `SERVICE_*` labels, which its containers don't carry.
+    pub labels: BTreeMap<String, String>,
+    /// The ports that the Swarm publishes for it on every node.
+    pub ports: Vec<SwarmPort>,
+}
+
+/// What all services of the Swarm offer, as far as it is of interest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offers {
+    /// By id.
+    pub services: Vec<SwarmService>,
+}
+
+/// A port that the Swarm publishes on every node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SwarmPort {
+    /// The tasks' port.
+    pub target: Port,
+    /// The nodes' port.
+    pub published: u16,
 }
 
 impl fmt::Debug for SwarmView {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod messages;
+mod nodes;
 mod server;
 mod upstream;
 mod world;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::world::{DC, STACK, World, query, word};
-use crate::dns::{Dns, DnsConfig, DnsError, DnsStats};
+use crate::dns::{Dns, DnsConfig, DnsError, DnsStats, Nodes};
 use crate::store::Store;
 use crate::task::{Shutdown, TaskHandle, spawn};
 
@@ -36,6 +36,19 @@ pub(super) fn config(address: &str, recursors: Vec<SocketAddr>) -> DnsConfig {
 }
 
 impl Server {
+    /// An operator's forwarder to these nodes.
+    pub(super) fn forwarder(config: DnsConfig, nodes: &Arc<Nodes>) -> Self {
+        let dns = Dns::forwarder(config, Arc::clone(nodes)).unwrap();
+        let shutdown = Shutdown::new();
+        Self {
+            address: dns.addresses()[0],
+            store: Store::new(false),
+            stats: Arc::default(),
+            running: Some(spawn("dns", dns.serve(shutdown.clone()))),
+            shutdown,
+        }
+    }
+
     pub(super) fn start(world: &World, config: DnsConfig) -> Self {
         let (store, stats) = (world.store(), Arc::new(DnsStats::default()));
         let dns = Dns::bind(config, Arc::clone(&store), Arc::clone(&stats)).unwrap();

@@ -14,7 +14,7 @@ use crate::task::spawn;
 
 /// How a fake upstream behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manner {
+pub(super) enum Manner {
     /// Answers.
     Good,
     /// Sends forgeries first, then the answer.
@@ -29,13 +29,13 @@ enum Manner {
     Cut,
 }
 
-struct Upstream {
-    address: SocketAddr,
+pub(super) struct Upstream {
+    pub(super) address: SocketAddr,
     asked: Arc<AtomicUsize>,
 }
 
 impl Upstream {
-    async fn start(manner: Manner) -> Self {
+    pub(super) async fn start(manner: Manner) -> Self {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();
         let udp = UdpSocket::bind(address).await.unwrap();
@@ -68,7 +68,7 @@ impl Upstream {
         Self { address, asked }
     }
 
-    fn times(&self) -> usize {
+    pub(super) fn times(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
 }
@@ -240,12 +240,13 @@ async fn an_alias_to_a_foreign_name_is_followed_through_the_upstream() {
 
 #[tokio::test]
 async fn we_do_not_ask_ourselves() {
-    let probe = UdpSocket::bind("127.0.0.1:0")
+    // An address of its own, so that no other test takes the port meanwhile.
+    let probe = UdpSocket::bind("127.0.0.7:0")
         .await
         .unwrap()
         .local_addr()
         .unwrap();
-    let mut config = config("127.0.0.1", vec![probe]);
+    let mut config = config("127.0.0.7", vec![probe]);
     config.port = probe.port();
     let server = Server::start(&World::new(), config);
     let answer = server.udp(&query("go.dev.", RecordType::A, None)).await;

@@ -160,6 +160,7 @@ impl World {
         let stats = Arc::new(DnsStats::default());
         Responder {
             zones: Zones::of(&word(DC), &word(STACK)).unwrap(),
+            nodes: None,
             store: self.store(),
             upstreams: Upstreams::new(Vec::new(), Arc::clone(&stats)),
             near: vec!["127.0.0.0/8".parse().unwrap()],

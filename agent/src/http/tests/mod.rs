@@ -103,6 +103,7 @@ impl Leader for MemoryLeader {
                     Answer::Session(session.map(|session| (**session).clone()))
                 }
                 Question::SwarmJoin => Answer::SwarmJoin(None),
+                Question::SwarmServices => Answer::SwarmServices(Vec::new()),
                 Question::Status => Answer::Status(StatusReport {
                     leader: Some(NODE),
                     term: 3,

@@ -125,7 +125,7 @@ async fn a_tcp_check_follows_its_port() {
         .register(service(), vec![check(spec)], false)
         .await
         .unwrap();
-    let running = task::spawn("checks", run(Arc::clone(&local), shutdown.clone()));
+    let running = task::spawn("checks", run(Arc::clone(&local), None, shutdown.clone()));
     let passing = |row: &CheckRow| row.status == CheckStatus::Passing;
     let output = run_until(&local, passing).await.await;
     assert_eq!(output, format!("TCP connect {address}: Success"));
@@ -158,7 +158,7 @@ async fn an_http_check_takes_the_status_and_follows_redirects() {
         .register(service(), vec![check(spec)], false)
         .await
         .unwrap();
-    let _running = task::spawn("checks", run(Arc::clone(&local), shutdown.clone()));
+    let _running = task::spawn("checks", run(Arc::clone(&local), None, shutdown.clone()));
     let output = run_until(&local, |row| row.status == CheckStatus::Warning)
         .await
         .await;
@@ -190,7 +190,7 @@ async fn a_silent_client_loses_its_ttl_check_and_a_critical_service_goes() {
         .await
         .unwrap();
     local.report("c", CheckStatus::Passing, "well".into());
-    let _running = task::spawn("checks", run(Arc::clone(&local), shutdown.clone()));
+    let _running = task::spawn("checks", run(Arc::clone(&local), None, shutdown.clone()));
     tokio::time::sleep(Duration::from_millis(200)).await;
     let beat = clock::now();
     local.report("c", CheckStatus::Passing, "still well".into());

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::decide::checks::{CheckSpec, Probe};
+use crate::decide::registrator::{Step as RegistratorStep, Wanted};
+use crate::decide::services::Kept;
 use crate::model::{CheckDefinition, CheckRow, NodeId, Weights};
 
 fn node(id: NodeId) -> NodeRow {
@@ -147,4 +149,65 @@ async fn a_new_output_is_held_back_once_and_not_for_ever() {
     assert!(first.is_some_and(|until| until >= QUIET && until < 4 * QUIET));
     local.report("c", CheckStatus::Passing, "c".into());
     assert_eq!(quiet(), first, "chatter does not put it off");
+}
+
+fn wanted(id: &str, origin: &str, with_check: bool) -> RegistratorStep {
+    let check = with_check.then(|| check(&format!("service:{id}"), id));
+    RegistratorStep::Keep(Box::new(Wanted {
+        service: service(id),
+        told: false,
+        kept: Kept {
+            origin: origin.to_owned(),
+            check: with_check,
+        },
+        check,
+    }))
+}
+
+#[tokio::test]
+async fn what_the_registrator_keeps_outlives_the_process_and_is_still_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let data = DataDir::open(folder.path()).unwrap();
+        LocalServices::open(node(NodeId::from_u128(1)), Some(data)).unwrap()
+    };
+    let local = open();
+    local
+        .register(service("mine"), Vec::new(), false)
+        .await
+        .unwrap();
+    local.settle(vec![wanted("web", "c1", true)]).await.unwrap();
+    drop(local);
+    let local = open();
+    let kept = local.rows().kept;
+    assert_eq!(kept.keys().collect::<Vec<_>>(), ["web"]);
+    let release = |id: &str| RegistratorStep::Release { service: id.into() };
+    local
+        .settle(vec![release("mine"), release("WEB")])
+        .await
+        .unwrap();
+    drop(local);
+    let rows = open().rows();
+    assert_eq!(rows.services.keys().collect::<Vec<_>>(), ["mine"]);
+    assert!(rows.checks.is_empty() && rows.kept.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_takes_a_kept_service_over_without_the_check_that_came_with_it() {
+    let local = LocalServices::open(node(NodeId::from_u128(1)), None).unwrap();
+    local.settle(vec![wanted("web", "c1", true)]).await.unwrap();
+    let theirs = check("theirs", "web");
+    local
+        .register(service("WEB"), vec![theirs], false)
+        .await
+        .unwrap();
+    let rows = local.rows();
+    assert!(rows.kept.is_empty());
+    assert_eq!(rows.checks.keys().collect::<Vec<_>>(), ["theirs"]);
+    local.settle(vec![wanted("db", "c2", true)]).await.unwrap();
+    local.settle(vec![wanted("db", "c2", false)]).await.unwrap();
+    assert!(
+        local.rows().check("service:db").is_none(),
+        "it is wanted no more"
+    );
 }
