@@ -66,6 +66,13 @@ fn keep(
         Name::new(text).map_err(|error| Failure::not(format!("the server's place: {error}"), ""))
     };
     let (stack, dc) = (name(&login.stack)?, name(&login.dc)?);
+    // Files that name no server would be of no use later.
+    if login.servers.is_empty() {
+        return Err(Failure::not(
+            format!("{stack}:{dc} is still forming: it has no servers to name yet"),
+            "try again in a moment",
+        ));
+    }
     let files = match &arguments.dir {
         Some(folder) => OperatorFiles::at(folder.clone()),
         None => OperatorFiles::of(&stack, &dc)?,

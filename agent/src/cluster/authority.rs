@@ -22,6 +22,8 @@ use crate::store::raft::Raft;
 use crate::store::{Store, StoreError};
 use crate::task::clock;
 
+const STILL_FORMING: &str = "the cluster is still forming: try again in a moment";
+
 /// Why the authority did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
@@ -198,6 +200,11 @@ impl Authority {
     }
 
     fn login(&self, joiner: &Joiner) -> Result<JoinReply, String> {
+        let state = self.store.state();
+        // A bootstrap that is under way may still come to nothing, and has no members to name.
+        if state.cluster().is_none() {
+            return Err(STILL_FORMING.to_owned());
+        }
         let subject = Subject {
             cluster: self.cluster,
             node: NodeId::from_u128(random::number()),
@@ -215,7 +222,6 @@ impl Authority {
                 Lifetime(self.me.certificate),
             )
         });
-        let state = self.store.state();
         let servers = state.members().filter(|member| member.role == Role::Server);
         let login = Login {
             certificate: signed.map_err(|error| error.to_string())?,
