@@ -28,11 +28,23 @@ fn rounds() -> u64 {
 
 /// The safety phase is over: no more faults, and the cluster must heal, serve and have every key.
 fn heals_with_every_key(cluster: &Cluster, ledger: &Ledger) -> Result<()> {
-    for node in cluster.nodes() {
-        if !node.is_running() {
+    cluster.wait("all agents run", HEALS_WITHIN, || {
+        for node in cluster.nodes().iter().filter(|node| !node.is_running()) {
+            // As a service manager would; why it ended is worth knowing.
+            let log = node.log();
+            let from = log.rfind("--- ").unwrap_or(0);
+            eprintln!("    {} has ended by itself:\n{}", node.name(), &log[from..]);
             node.start()?;
+            wait::briefly(Duration::from_secs(1));
         }
-    }
+        let down = cluster.nodes().iter().find(|node| !node.is_running());
+        ensure!(
+            down.is_none(),
+            "{} ends again and again",
+            down.map_or("", |node| node.name())
+        );
+        Ok(())
+    })?;
     cluster.wait_serving()?;
     let (known, tried) = (ledger.acknowledged(), ledger.tried());
     eprintln!("    {known} of {tried} writes acknowledged");
