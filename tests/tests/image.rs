@@ -132,10 +132,15 @@ fn a_node_from_its_seed() -> Result<()> {
         );
         Ok(())
     })?;
-    let api = "docker run --rm busybox:test wget -qO- http://172.17.0.1:8500/v1/status/leader";
+    let api = "docker run --rm busybox:test wget -qO- http://172.17.0.1:8500/v1/agent/self 2>&1";
+    let told = vm.run(api)?;
+    ensure!(told.contains("node-1"), "a container is told {told:?}");
+    vm.run("docker network create mesh")?;
+    let asks = "docker run --rm --network mesh busybox:test nslookup example.com 172.17.0.1";
+    let said = vm.run(&format!("{asks} 2>&1; true"))?;
     ensure!(
-        vm.run(api)?.contains("10.0.2.15:8300"),
-        "the API from a container"
+        said.contains("SERVFAIL") && !said.contains("REFUSED"),
+        "recursion for a container of a network made later: {said}"
     );
 
     story.phase(
