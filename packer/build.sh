@@ -60,7 +60,7 @@ else
     folder=$out/$name
 fi
 stamp=$folder.stamp
-hash=$(cat "$out/payload.tar" packer/*.hcl packer/box.Vagrantfile packer/iso.sh | sha256sum | cut -d' ' -f1)-${base##*/}
+hash=$(cat "$out/payload.tar" packer/*.hcl packer/box.Vagrantfile | sha256sum | cut -d' ' -f1)-${base##*/}
 finish() {
     case $what in
     box) ln -sf "$(basename "$made")" "$out/libvirt.box" ;;
@@ -68,10 +68,11 @@ finish() {
     esac
     if [ "$what" = iso ]; then
         iso=$out/$name.iso
-        if [ ! -f "$iso" ] || [ "$(cat "$iso.stamp" 2>/dev/null)" != "$hash" ]; then
+        iso_hash=$hash-$(sha256sum packer/iso.sh | cut -c1-12)
+        if [ ! -f "$iso" ] || [ "$(cat "$iso.stamp" 2>/dev/null)" != "$iso_hash" ]; then
             rm -f "$iso.stamp"
             packer/iso.sh "$made" "$iso" >&2
-            echo "$hash" >"$iso.stamp"
+            echo "$iso_hash" >"$iso.stamp"
         fi
         ln -sf "$name.iso" "$out/image.iso"
         made=$iso

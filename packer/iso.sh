@@ -22,8 +22,8 @@ cp "$(ls "$work"/root/boot/vmlinuz-* | sort -V | tail -1)" "$work/iso/live/vmlin
 cp "$(ls "$work"/root/boot/initrd.img-* | sort -V | tail -1)" "$work/iso/live/initrd"
 cp "$work/root/usr/share/swarmer-image.json" "$work/iso/swarmer-image.json"
 mksquashfs "$work/root" "$work/iso/live/root.squashfs" -comp zstd -Xcompression-level 6 -no-progress -quiet \
-    -e boot proc sys dev run tmp lost+found var/lib/apt/lists -p 'proc d 555 0 0' -p 'sys d 555 0 0' -p 'dev d 755 0 0' \
-    -p 'run d 755 0 0' -p 'tmp d 1777 0 0' -p 'boot d 755 0 0' 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+    -wildcards -e 'boot/*' 'proc/*' 'sys/*' 'dev/*' 'run/*' 'tmp/*' lost+found 'var/lib/apt/lists/*' \
+    2>"$work/log" || { cat "$work/log" >&2; exit 1; }
 cat >"$work/iso/boot/grub/grub.cfg" <<'EOF'
 serial --speed=115200
 terminal_input console serial

@@ -151,7 +151,7 @@ variable "vsphere_ssh_password" {
 locals {
   name = "swarmer-${var.version}"
   # The build's user goes with the machine's last breath: the shutdown itself needs it.
-  farewell = "sudo systemd-run -q --no-block sh -c 'sleep 1; userdel -rf packer; rm -f /etc/sudoers.d/90-cloud-init-users /etc/sudoers.d/packer; systemctl poweroff'"
+  farewell = "sudo systemd-run -q --no-block sh -c 'sleep 1; userdel -rf packer; rm -rf /etc/sudoers.d/90-cloud-init-users /etc/sudoers.d/packer /tmp/*; systemctl poweroff'"
 }
 
 source "qemu" "image" {
@@ -297,7 +297,7 @@ source "vsphere-clone" "image" {
   RAM                 = 1024
   ssh_username        = var.vsphere_ssh_user
   ssh_password        = var.vsphere_ssh_password
-  shutdown_command    = local.farewell
+  shutdown_command    = "sudo systemd-run -q --no-block sh -c 'sleep 1; userdel -rf ${var.vsphere_ssh_user}; rm -rf /etc/sudoers.d/90-cloud-init-users /tmp/*; systemctl poweroff'"
   convert_to_template = true
 }
 
@@ -345,6 +345,12 @@ build {
     direction   = "download"
     source      = "/tmp/swarmer-image.json"
     destination = "${var.output}/${local.name}-${source.name}.json"
+  }
+
+  # EC2 stops the machine itself: the build's own key goes now, the connection stays open until then.
+  provisioner "shell" {
+    only   = ["amazon-ebs.image"]
+    inline = ["sudo rm -rf /root/.ssh /home/*/.ssh /etc/sudoers.d/90-cloud-init-users"]
   }
 
   post-processor "checksum" {

@@ -53,6 +53,8 @@ if [ "${1:-}" != demo ]; then
     have dockerd docker.io
     have docker docker.io
     have busybox busybox-static
+    have packer packer
+    have vagrant vagrant
     have python3 python3
     python3 -c 'import ensurepip' >/dev/null 2>&1 || install python3-venv
     venv=$here/target/py-consul
@@ -66,7 +68,6 @@ if [ "${1:-}" != demo ]; then
     fi
 fi
 if [ "${1:-}" = image ]; then
-    have packer packer
     have qemu-system-x86_64 qemu-system-x86
     have qemu-img qemu-utils
     have xorrisofs xorriso
@@ -80,8 +81,7 @@ if [ "${1:-}" = image ]; then
     have partx util-linux
     have losetup mount
     have ssh openssh-client
-    # The package of Vagrant is Debian's; its plugin for libvirt is one too.
-    have vagrant vagrant
+    # The plugin is Debian's, as Vagrant is.
     [ -d /usr/share/doc/vagrant-libvirt ] || install vagrant-libvirt
     have libvirtd libvirt-daemon-system
     have dnsmasq dnsmasq-base

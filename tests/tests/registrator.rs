@@ -17,10 +17,15 @@ const SOON: Duration = Duration::from_secs(20);
 /// Engines that start and join on two busy cores.
 const JOINS_WITHIN: Duration = Duration::from_secs(90);
 
-/// `docker run -d` of busybox on `node`, with these options, as a web server on port 80.
-fn run(cluster: &Cluster, node: &str, options: &[&str]) -> Result<String> {
-    let start = [&["run", "-d"], options, &[IMAGE, "httpd", "-f", "-p", "80"]].concat();
-    Ok(cluster.engine(node).docker(&start)?.trim().to_owned())
+/// `docker run -d` of busybox on `node` as a web server on port 80, called and named `name`, with
+/// these options, and those of `more` that have spaces in them.
+fn run(cluster: &Cluster, node: &str, name: &str, options: &str, more: &[&str]) -> Result<()> {
+    let named = format!("SERVICE_NAME={name}");
+    let start = ["run", "-d", "--name", name, "-e", &named];
+    let options: Vec<&str> = options.split(' ').collect();
+    let web = [IMAGE, "httpd", "-f", "-p", "80"];
+    let words = [&start[..], &options, more, &web].concat();
+    cluster.engine(node).docker(&words).map(drop)
 }
 
 /// Fails unless the DNS of `asked` names just `nodes` for a service.
@@ -84,21 +89,12 @@ fn containers_are_found_by_name_as_long_as_they_run() -> Result<()> {
     }
 
     story.phase("docker run -d -P -e SERVICE_NAME=web on the worker is web on the server");
-    let web = [
-        "-P",
-        "--expose",
-        "80",
-        "-e",
-        "SERVICE_NAME=web",
-        "--name",
-        "web",
-    ];
-    run(&cluster, "w1", &web)?;
+    run(&cluster, "w1", "web", "-P --expose 80", &[])?;
     soon(&cluster, "s1", "web", &["w1"])?;
     answers(&cluster, "s1", "web")?;
 
     story.phase("the same on another node: two addresses; stopped: one again");
-    run(&cluster, "s1", &web)?;
+    run(&cluster, "s1", "web", "-P --expose 80", &[])?;
     soon(&cluster, "w1", "web", &["s1", "w1"])?;
     cluster.engine("s1").docker(&["stop", "-t", "0", "web"])?;
     soon(&cluster, "w1", "web", &["w1"])?;
@@ -106,104 +102,84 @@ fn containers_are_found_by_name_as_long_as_they_run() -> Result<()> {
     soon(&cluster, "w1", "web", &["s1", "w1"])?;
 
     story.phase("Docker's health check decides whether it is in DNS");
-    let health = [
-        "--health-cmd",
-        "[ ! -e /tmp/sick ]",
-        "--health-interval",
-        "1s",
-    ];
-    let frail = [
-        "-P",
-        "--expose",
-        "80",
-        "--name",
-        "frail",
-        "--health-retries",
-        "1",
-    ];
-    run(
-        &cluster,
-        "w1",
-        &[&frail[..], &["-e", "SERVICE_NAME=frail"], &health].concat(),
-    )?;
-    soon(&cluster, "s1", "frail", &["w1"])?;
+    its_health_counts(&cluster)?;
+    story.phase("a check that is a command runs in the container");
+    its_command_counts(&cluster)?;
+    story.phase("what stops while the agent is away is gone when it is back; the rest is not");
+    the_agent_comes_back(&cluster)?;
+    story.phase("the engine dies with its containers and starts again: all is read anew");
+    the_engine_comes_back(&cluster)?;
+    cluster.still_serves()
+}
+
+fn its_health_counts(cluster: &Cluster) -> Result<()> {
+    let options = "-P --expose 80 --health-retries 1 --health-interval 1s";
+    let check = ["--health-cmd", "[ ! -e /tmp/sick ]"];
+    run(cluster, "w1", "frail", options, &check)?;
+    soon(cluster, "s1", "frail", &["w1"])?;
     let inside = |line: &str| {
         let engine = cluster.engine("w1");
         engine.docker(&["exec", "frail", "sh", "-c", line])
     };
     inside("echo > /tmp/sick")?;
-    soon(&cluster, "s1", "frail", &[])?;
+    soon(cluster, "s1", "frail", &[])?;
     inside("rm /tmp/sick")?;
-    soon(&cluster, "s1", "frail", &["w1"])?;
+    soon(cluster, "s1", "frail", &["w1"]).map(drop)
+}
 
-    story.phase("a check that is a command runs in the container");
-    let checked = [
-        "-p",
-        "8081:80",
-        "--name",
-        "checked",
-        "-e",
-        "SERVICE_NAME=checked",
-    ];
-    let check = [
-        "-e",
-        "SERVICE_CHECK_CMD=cat /tmp/fit || exit 2",
-        "-l",
-        "SERVICE_CHECK_INTERVAL=1s",
-    ];
-    run(&cluster, "w1", &[&checked[..], &check].concat())?;
+fn its_command_counts(cluster: &Cluster) -> Result<()> {
+    let options = "-p 8081:80 -l SERVICE_CHECK_INTERVAL=1s";
+    let check = ["-e", "SERVICE_CHECK_CMD=cat /tmp/fit || exit 2"];
+    run(cluster, "w1", "checked", options, &check)?;
     cluster.wait("the check has failed in the container", SOON, || {
         let checks = cluster.node("w1").http_get("/v1/agent/checks")?;
         ensure!(checks.text().contains("No such file"), "{}", checks.text());
         Ok(())
     })?;
-    names(&cluster, "s1", "checked", &[])?;
+    names(cluster, "s1", "checked", &[])?;
     let fit = ["exec", "checked", "sh", "-c", "echo > /tmp/fit"];
     cluster.engine("w1").docker(&fit)?;
-    soon(&cluster, "s1", "checked", &["w1"])?;
+    soon(cluster, "s1", "checked", &["w1"]).map(drop)
+}
+
+fn the_agent_comes_back(cluster: &Cluster) -> Result<()> {
+    let agent = cluster.node("w1");
     let body = r#"{"Name":"byhand","Port":7}"#;
-    let put = cluster
-        .node("w1")
-        .http_put("/v1/agent/service/register", body)?;
+    let put = agent.http_put("/v1/agent/service/register", body)?;
     put.ok()?;
-    soon(&cluster, "s1", "byhand", &["w1"])?;
-
-    story.phase("what stops while the agent is away is gone when it is back; the rest is not");
-    cluster.node("w1").kill()?;
+    soon(cluster, "s1", "byhand", &["w1"])?;
+    agent.kill()?;
     cluster.engine("w1").docker(&["rm", "-f", "frail"])?;
-    cluster.node("w1").start()?;
-    soon(&cluster, "s1", "web", &["s1", "w1"])?;
-    soon(&cluster, "s1", "frail", &[])?;
-    soon(&cluster, "s1", "byhand", &["w1"])?;
+    agent.start()?;
+    soon(cluster, "s1", "web", &["s1", "w1"])?;
+    soon(cluster, "s1", "frail", &[])?;
+    soon(cluster, "s1", "byhand", &["w1"])?;
+    // Out of the catalog, not only out of DNS.
+    cluster.wait("nothing is left of frail", SOON, || {
+        let rows = cluster
+            .node("s1")
+            .http_get("/v1/catalog/service/frail")?
+            .text();
+        ensure!(rows == "[]", "{rows}");
+        Ok(())
+    })
+}
 
-    story.phase("the engine dies with its containers and starts again: all is read anew");
-    let always = [
-        "-p",
-        "8090:80",
-        "--restart",
-        "always",
-        "-e",
-        "SERVICE_NAME=phoenix",
-    ];
-    run(&cluster, "w1", &always)?;
-    soon(&cluster, "s1", "phoenix", &["w1"])?;
+fn the_engine_comes_back(cluster: &Cluster) -> Result<()> {
+    run(cluster, "w1", "phoenix", "-p 8090:80 --restart always", &[])?;
+    soon(cluster, "s1", "phoenix", &["w1"])?;
     let agent = cluster.node("w1").pid()?;
     cluster.engine("w1").kill()?;
     cluster.engine("w1").resume()?;
-    soon(&cluster, "s1", "web", &["s1"])?;
-    soon(&cluster, "s1", "phoenix", &["w1"])?;
+    soon(cluster, "s1", "web", &["s1"])?;
+    soon(cluster, "s1", "phoenix", &["w1"])?;
     cluster.wait("phoenix answers", SOON, || {
-        answers(&cluster, "s1", "phoenix")
+        answers(cluster, "s1", "phoenix")
     })?;
-    names(&cluster, "s1", "byhand", &["w1"])?;
+    names(cluster, "s1", "byhand", &["w1"])?;
     ensure!(cluster.node("w1").pid()? == agent && cluster.node("w1").is_running());
-    run(
-        &cluster,
-        "w1",
-        &["-p", "8091:80", "-e", "SERVICE_NAME=after"],
-    )?;
-    soon(&cluster, "s1", "after", &["w1"])?;
-    cluster.still_serves()
+    run(cluster, "w1", "after", "-p 8091:80", &[])?;
+    soon(cluster, "s1", "after", &["w1"]).map(drop)
 }
 
 #[test]

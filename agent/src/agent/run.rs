@@ -32,6 +32,9 @@ use crate::rpc;
 use crate::store::{LocalServices, Store};
 use crate::task::{Shutdown, Tasks, clock};
 
+/// Where Docker takes its networks from (`default-address-pools`, first block). Most of them are made
+/// after the agent has started: its containers' queries come from there, to the bridge's address.
+const DOCKER_POOL: (IpAddr, u8) = (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12);
 /// The socket on which root is an operator.
 const SOCKET: &str = "swarmer.sock";
 const PRIVATE: u32 = 0o600;
@@ -40,9 +43,7 @@ const DRAIN: Duration = Duration::from_secs(8);
 
 /// Runs the agent until a signal, a leave, or the failure of a critical part.
 pub async fn run(config: Config) -> Result<(), AgentError> {
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
+    log_warnings(&config);
     raise_file_limit();
     let token = token(&config)?;
     let manager = Manager::of_environment();
@@ -51,10 +52,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let address = address::wait_for(network).await?;
     let disk = DataDir::open(config.data_dir.clone())?;
     let me = Arc::new(me(&config, &disk, address)?);
-    tracing::info!(
-        node = %me.name, id = %me.id, role = %me.role, %address, stack = %me.stack, dc = %me.dc,
-        version = env!("CARGO_PKG_VERSION"), "starting"
-    );
+    log_start(&me);
 
     // Every port before anything is announced.
     let bound = bind(&config, &me).await?;
@@ -117,6 +115,20 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     }
     tracing::info!("stopped");
     result
+}
+
+fn log_warnings(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn log_start(me: &Me) {
+    let address = me.address;
+    tracing::info!(
+        node = %me.name, id = %me.id, role = %me.role, %address, stack = %me.stack, dc = %me.dc,
+        version = env!("CARGO_PKG_VERSION"), "starting"
+    );
 }
 
 /// What serves this host, member or not.
@@ -386,7 +398,8 @@ fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, Age
         listen.push(loopback);
     }
     let bridges = address::docker_bridges();
-    let later: Vec<IpAddr> = if config.docker.enabled && !me.address.is_loopback() {
+    let docker = config.docker.enabled && !me.address.is_loopback();
+    let later: Vec<IpAddr> = if docker {
         bridges.iter().map(|bridge| bridge.ip.into()).collect()
     } else {
         Vec::new()
@@ -403,13 +416,13 @@ fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, Age
         listen_later: later,
         port: me.ports.dns,
         recursors,
-        recurse_for: recurse_for(me.address, &bridges),
+        recurse_for: recurse_for(me.address, &bridges, docker),
         ttl: 0,
     })
 }
 
 /// Whose queries are passed on: the admin network's, loopback's, Docker's.
-fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr]) -> Vec<IpNet> {
+fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr], docker: bool) -> Vec<IpNet> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let admin = interfaces
         .iter()
@@ -424,7 +437,8 @@ fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr]) -> Vec<IpNet> {
         });
     let docker = bridges
         .iter()
-        .map(|bridge| (IpAddr::V4(bridge.ip), bridge.prefixlen));
+        .map(|bridge| (IpAddr::V4(bridge.ip), bridge.prefixlen))
+        .chain(docker.then_some(DOCKER_POOL));
     let loopback = [
         (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
         (IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),

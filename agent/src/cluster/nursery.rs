@@ -24,12 +24,13 @@ use crate::task::{Backoff, Shutdown, clock};
 
 mod founder;
 mod host;
+mod said;
+
+pub(super) use said::Said;
 
 /// Rounds come fast at first, since servers that start together should form at once.
 const EAGER: Duration = Duration::from_millis(40);
 const CALM: Duration = Duration::from_secs(1);
-/// The same reason to wait is logged again after this long.
-const REMIND: Duration = Duration::from_secs(10);
 
 /// Why a blank server gives up. All else is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -468,35 +469,4 @@ enum Outcome {
     Member(Box<Papers>),
     Progress,
     Waiting,
-}
-
-/// Says a reason to wait when it is new, and now and then. Several may take turns.
-#[derive(Default)]
-pub(super) struct Said {
-    recent: BTreeMap<String, Instant>,
-    /// Those of this round, in the order in which they were said.
-    round: Vec<String>,
-}
-
-impl Said {
-    pub(super) fn say(&mut self, why: &str) {
-        self.recent.retain(|_, at| at.elapsed() < REMIND);
-        if !self.recent.contains_key(why) {
-            tracing::info!("waiting: {why}");
-            self.recent.insert(why.to_owned(), clock::now());
-        }
-        if !self.round.iter().any(|said| said == why) {
-            self.round.push(why.to_owned());
-        }
-    }
-
-    /// The end of a round: what it said is what the node waits for now.
-    pub(super) fn publish(&mut self, me: &Me) {
-        let reasons = std::mem::take(&mut self.round).join("; ");
-        me.waits.send_if_modified(|now| {
-            let changed = *now != reasons;
-            *now = reasons;
-            changed
-        });
-    }
 }

@@ -266,7 +266,13 @@ impl Raft {
         use openraft::Instant as _;
         use openraft::async_runtime::WatchReceiver as _;
         let metrics = self.inner.metrics();
-        let acked = metrics.borrow_watched().last_quorum_acked;
+        let metrics = metrics.borrow_watched();
+        // Who votes alone is a quorum, and acknowledges to itself only what it writes.
+        let mut voters = metrics.membership_config.membership().voter_ids();
+        if voters.all(|voter| voter == self.id()) {
+            return Duration::ZERO;
+        }
+        let acked = metrics.last_quorum_acked;
         acked.map_or(Duration::ZERO, |at| at.elapsed())
     }
 

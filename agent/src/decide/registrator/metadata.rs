@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn which_value_counts() {
-        let cases: [(&[(&str, &str)], &str, Option<&str>); 11] = [
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, Option<&'a str>);
+        let cases: [Case<'_>; 11] = [
             (&[("SERVICE_NAME", "web")], "name", Some("web")),
             (&[("SERVICE_Name", "web")], "name", Some("web")),
             (&[("service_name", "web")], "name", None),
