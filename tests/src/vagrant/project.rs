@@ -143,8 +143,15 @@ impl Project {
     /// Runs a shell command as root in the machine at this address.
     pub fn run(&self, address: &str, script: &str) -> Result<String> {
         let mut ssh = self.ssh(address)?;
-        let script = script.replace('\'', r"'\''");
-        process::run(ssh.arg(format!("sudo sh -c '{script}'")))
+        let quoted = script.replace('\'', r"'\''");
+        let output = process::output(ssh.arg(format!("sudo sh -c '{quoted}'")))?;
+        ensure!(
+            output.status.success(),
+            "{address}: {script}: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Makes an image of busybox in the machine's engine; nothing is pulled.

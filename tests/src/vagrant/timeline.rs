@@ -12,7 +12,7 @@ use super::Project;
 const WORDS: &[(&str, &str)] = &[
     ("leader", "the cluster has begun"),
     ("member", "a member"),
-    ("in the Swarm", "in the Swarm"),
+    ("Swarm manager", "Swarm: manager, ready"),
     ("registry serves", "registry: serving"),
 ];
 /// Properties of the system and its units that say when.
