@@ -416,13 +416,14 @@ fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, Age
         listen_later: later,
         port: me.ports.dns,
         recursors,
-        recurse_for: recurse_for(me.address, &bridges, docker),
+        recurse_for: recurse_for(me.address),
+        recurse_for_later: containers(&bridges),
         ttl: 0,
     })
 }
 
-/// Whose queries are passed on: the admin network's, loopback's, Docker's.
-fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr], docker: bool) -> Vec<IpNet> {
+/// Whose queries are passed on: the admin network's and loopback's.
+fn recurse_for(address: IpAddr) -> Vec<IpNet> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let admin = interfaces
         .iter()
@@ -435,15 +436,21 @@ fn recurse_for(address: IpAddr, bridges: &[if_addrs::Ifv4Addr], docker: bool) ->
             }
             _ => None,
         });
-    let docker = bridges
-        .iter()
-        .map(|bridge| (IpAddr::V4(bridge.ip), bridge.prefixlen))
-        .chain(docker.then_some(DOCKER_POOL));
     let loopback = [
         (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
         (IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),
     ];
-    let nets = admin.chain(docker).chain(loopback);
+    networks(admin.chain(loopback))
+}
+
+/// Whose queries are passed on at Docker's bridges.
+fn containers(bridges: &[if_addrs::Ifv4Addr]) -> Vec<IpNet> {
+    let bridges = bridges.iter();
+    let bridges = bridges.map(|bridge| (IpAddr::V4(bridge.ip), bridge.prefixlen));
+    networks(bridges.chain([DOCKER_POOL]))
+}
+
+fn networks(nets: impl Iterator<Item = (IpAddr, u8)>) -> Vec<IpNet> {
     nets.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok())
         .map(|net| net.trunc())
         .collect()

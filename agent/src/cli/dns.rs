@@ -89,6 +89,7 @@ async fn serve(arguments: &Serve, connect: &Connect<'_>) -> Result<(), Failure> 
         port: arguments.listen.port(),
         recursors: recursors.clone(),
         recurse_for: own_networks(),
+        recurse_for_later: Vec::new(),
         ttl: 0,
     };
     let dns = Dns::forwarder(config, Arc::clone(&nodes)).map_err(|error| taken(&error))?;

@@ -67,16 +67,17 @@ pub struct DnsConfig {
     pub port: u16,
     /// Who is asked for names that are not ours, in this order. Our own addresses are left out.
     pub recursors: Vec<SocketAddr>,
-    /// Whose queries are passed on: the admin network, loopback, Docker's bridges.
+    /// Whose queries are passed on, wherever they arrive: the admin network, loopback.
     pub recurse_for: Vec<IpNet>,
+    /// Whose queries are passed on too where they arrive at an address of `listen_later`: containers.
+    pub recurse_for_later: Vec<IpNet>,
     /// TTL of answers, in seconds; 0 keeps others from remembering the dead.
     pub ttl: u32,
 }
 
 /// A DNS server that has its ports.
 pub struct Dns {
-    doors: Vec<Door>,
-    responder: Arc<Responder>,
+    doors: Vec<(Door, Arc<Responder>)>,
 }
 
 impl Dns {
@@ -105,51 +106,56 @@ impl Dns {
             dc: config.dc.to_string(),
             stack: config.stack.to_string(),
         })?;
-        let now = config.listen.iter().map(|address| (*address, false));
-        let later = config.listen_later.iter().map(|address| (*address, true));
-        let doors = now
-            .chain(later)
-            .map(|(address, later)| Door::open(address, config.port, later))
-            .collect::<Result<Vec<Door>, DnsError>>()?;
-        if doors.is_empty() {
+        let open = |addresses: &[IpAddr], later| {
+            let doors = addresses.iter();
+            let doors = doors.map(|address| Door::open(*address, config.port, later));
+            doors.collect::<Result<Vec<Door>, DnsError>>()
+        };
+        let now = open(&config.listen, false)?;
+        let later = open(&config.listen_later, true)?;
+        if now.is_empty() && later.is_empty() {
             return Err(DnsError::NoAddress);
         }
-        let upstreams = without_ourselves(config.recursors, &doors);
+        let upstreams = without_ourselves(config.recursors, now.iter().chain(&later));
         let responder = Responder {
             zones,
             store,
             nodes,
-            upstreams: Upstreams::new(upstreams, Arc::clone(&stats)),
+            upstreams: Arc::new(Upstreams::new(upstreams, Arc::clone(&stats))),
             near: config.recurse_for,
             ttl: config.ttl,
             stats,
         };
+        let for_containers = Arc::new(responder.near_to(&config.recurse_for_later));
+        let responder = Arc::new(responder);
+        let now = now.into_iter().map(|door| (door, Arc::clone(&responder)));
+        let later = later.into_iter();
+        let later = later.map(|door| (door, Arc::clone(&for_containers)));
         Ok(Self {
-            doors,
-            responder: Arc::new(responder),
+            doors: now.chain(later).collect(),
         })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.doors.iter().map(|door| door.address).collect()
+        self.doors.iter().map(|(door, _)| door.address).collect()
     }
 
     /// Answers until `shutdown`.
     pub async fn serve(self, shutdown: Shutdown) -> Result<(), DnsError> {
         let places = tcp::Places::new();
         let mut tasks = FuturesUnordered::new();
-        for Door { address, tcp, udp } in self.doors {
+        for (Door { address, tcp, udp }, responder) in self.doors {
             let listener = tcp::serve(
                 tcp,
-                Arc::clone(&self.responder),
+                Arc::clone(&responder),
                 places.clone(),
                 shutdown.clone(),
             );
             tasks.push(ended(spawn("dns-listener", listener), address));
             for socket in udp {
-                let worker = udp::serve(socket, Arc::clone(&self.responder), shutdown.clone());
+                let worker = udp::serve(socket, Arc::clone(&responder), shutdown.clone());
                 tasks.push(ended(spawn("dns-udp", worker), address));
             }
         }
@@ -169,8 +175,12 @@ async fn ended(task: TaskHandle<()>, address: SocketAddr) -> SocketAddr {
 }
 
 /// Asking ourselves would go round in circles.
-fn without_ourselves(recursors: Vec<SocketAddr>, doors: &[Door]) -> Vec<SocketAddr> {
-    let ours = |server: &SocketAddr| doors.iter().any(|door| door.address == *server);
+fn without_ourselves<'a>(
+    recursors: Vec<SocketAddr>,
+    doors: impl Iterator<Item = &'a Door>,
+) -> Vec<SocketAddr> {
+    let ours: Vec<SocketAddr> = doors.map(|door| door.address).collect();
+    let ours = |server: &SocketAddr| ours.contains(server);
     let (own, others): (Vec<_>, Vec<_>) = recursors.into_iter().partition(ours);
     for server in own {
         tracing::warn!(%server, "this recursor is our own address: left out");

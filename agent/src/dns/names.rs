@@ -59,6 +59,7 @@ pub(super) enum Subject<'q> {
 }
 
 /// The names that this cluster answers for.
+#[derive(Clone)]
 pub(super) struct Zones {
     dc: Name,
     stack: Name,
@@ -67,6 +68,7 @@ pub(super) struct Zones {
 }
 
 /// What answers in a zone are made of.
+#[derive(Clone)]
 pub(super) struct Parts {
     /// `node.<dc>.` and the zone: generated names tell the data center too.
     pub(super) node: WireName,

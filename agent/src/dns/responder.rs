@@ -30,6 +30,7 @@ const LARGEST_FAR: usize = 1232;
 const LARGEST_TCP: usize = 65_535;
 
 /// Everything that an answer depends on.
+#[derive(Clone)]
 pub(super) struct Responder {
     /// The cluster's names.
     pub(super) zones: Zones,
@@ -38,7 +39,7 @@ pub(super) struct Responder {
     /// Who is asked for our names, where there is no local copy.
     pub(super) nodes: Option<Arc<Nodes>>,
     /// Who is asked for names that are not ours.
-    pub(super) upstreams: Upstreams,
+    pub(super) upstreams: Arc<Upstreams>,
     /// Whose queries for such names are passed on.
     pub(super) near: Vec<IpNet>,
     /// TTL of answers, in seconds.
@@ -77,6 +78,13 @@ enum Kind {
 }
 
 impl Responder {
+    /// The same, which passes on the queries of these networks too.
+    pub(super) fn near_to(&self, networks: &[IpNet]) -> Self {
+        let mut same = self.clone();
+        same.near.extend(networks);
+        same
+    }
+
     /// Answers `packet` from memory into `out`, or says what else is to be done. Never waits.
     pub(super) fn respond(
         &self,

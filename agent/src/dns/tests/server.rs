@@ -31,6 +31,7 @@ pub(super) fn config(address: &str, recursors: Vec<SocketAddr>) -> DnsConfig {
         port: 0,
         recursors,
         recurse_for: vec!["127.0.0.0/8".parse().unwrap()],
+        recurse_for_later: Vec::new(),
         ttl: 0,
     }
 }

@@ -226,6 +226,21 @@ async fn strangers_are_not_recursed_for() {
 }
 
 #[tokio::test]
+async fn containers_are_recursed_for_at_docker_s_bridge_and_nowhere_else() {
+    let upstream = Upstream::start(Manner::Good).await;
+    let mut config = config("127.0.0.1", vec![upstream.address]);
+    config.recurse_for = vec!["10.0.0.0/8".parse().unwrap()];
+    config.recurse_for_later = vec!["127.0.0.0/8".parse().unwrap()];
+    let mut bridge = config.clone();
+    bridge.listen_later = std::mem::take(&mut bridge.listen);
+    let question = query("go.dev.", RecordType::A, None);
+    let answer = Server::start(&World::new(), bridge).udp(&question).await;
+    assert_eq!(shown(&answer), GOOD);
+    let answer = Server::start(&World::new(), config).udp(&question).await;
+    assert_eq!(answer.metadata.response_code, ResponseCode::Refused);
+}
+
+#[tokio::test]
 async fn an_alias_to_a_foreign_name_is_followed_through_the_upstream() {
     let upstream = Upstream::start(Manner::Good).await;
     let mut world = World::new();

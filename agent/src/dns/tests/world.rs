@@ -162,7 +162,7 @@ impl World {
             zones: Zones::of(&word(DC), &word(STACK)).unwrap(),
             nodes: None,
             store: self.store(),
-            upstreams: Upstreams::new(Vec::new(), Arc::clone(&stats)),
+            upstreams: Arc::new(Upstreams::new(Vec::new(), Arc::clone(&stats))),
             near: vec!["127.0.0.0/8".parse().unwrap()],
             ttl: 0,
             stats,
