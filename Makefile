@@ -88,10 +88,10 @@ image: setup-image build
 iso: setup-image build
 	@SWARMER=$(SWARMER) OUTPUT=$(IMAGES) packer/build.sh iso
 
-# One machine at a time: each takes both cores.
+# One machine at a time: each takes both cores. Emulated, so that it is the same everywhere.
 test-image: setup setup-image build
-	SWARMER=$(SWARMER) OUTPUT=$(IMAGES) packer/build.sh iso
-	SWARMER=$(SWARMER) OUTPUT=$(IMAGES) packer/build.sh box
+	SWARMER=$(SWARMER) OUTPUT=$(IMAGES) ACCELERATOR=tcg packer/build.sh iso
+	SWARMER=$(SWARMER) OUTPUT=$(IMAGES) ACCELERATOR=tcg packer/build.sh box
 	SWARMER_BIN=$(abspath $(SWARMER)) SWARMER_SKIPPED=$(abspath $(SKIPPED)) \
 		SWARMER_IMAGE=$(abspath $(IMAGES))/image.qcow2 SWARMER_ISO=$(abspath $(IMAGES))/image.iso \
 		SWARMER_BOX=$(abspath $(IMAGES))/libvirt.box \

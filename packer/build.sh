@@ -93,8 +93,9 @@ EOF
 printf 'instance-id: build\nlocal-hostname: build\n' >"$work/meta-data"
 xorrisofs -quiet -V CIDATA -J -R -o "$out/build_seed.iso" "$work/user-data" "$work/meta-data" 2>/dev/null
 accelerator=${ACCELERATOR:-tcg}
-if [ -z "${ACCELERATOR:-}" ] && [ -w /dev/kvm ] && echo quit | timeout 5 qemu-system-x86_64 -accel kvm -display none \
-    -S -monitor stdio >/dev/null 2>&1; then
+# A device that can be opened is not yet one that works, and a processor that starts may not be the host's.
+if [ -z "${ACCELERATOR:-}" ] && [ -w /dev/kvm ] && echo quit | timeout 5 qemu-system-x86_64 -machine accel=kvm \
+    -cpu host -nodefaults -display none -monitor stdio >/dev/null 2>&1; then
     accelerator=kvm
 fi
 cpu=host
