@@ -79,21 +79,26 @@ fn engine_is_for_operators(vm: &Vm, token: &str) -> Result<()> {
         let text = vm.run(&format!("cat /root/login/{file}"))?;
         std::fs::write(files.join(file), text)?;
     }
+    let [ca, cert, key] =
+        ["ca.pem", "cert.pem", "key.pem"].map(|file| files.join(file).display().to_string());
     let ask = |with: &[&str]| {
         let mut docker = Command::new("docker");
         docker
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         docker
-            .args(["-H", &format!("tcp://{}", vm.engine()), "--tls"])
+            .args(["-H", &format!("tcp://{}", vm.engine())])
+            .args(["--tls", "--tlscacert", &ca])
             .args(with);
         process::run(docker.args(["info", "--format", "{{.Name}}"]))
     };
-    let [cert, key] = ["cert.pem", "key.pem"].map(|file| files.join(file).display().to_string());
     let named = ask(&["--tlscert", &cert, "--tlskey", &key])?;
     ensure!(named.trim() == "node-1", "the engine says {named:?}");
-    let stranger = ask(&[]);
-    ensure!(stranger.is_err(), "a stranger was told {stranger:?}");
+    let refusal = ask(&[]).err().map(|error| error.to_string());
+    let refused = refusal
+        .as_deref()
+        .is_some_and(|said| said.contains("certificate"));
+    ensure!(refused, "a stranger was told {refusal:?}");
     Ok(())
 }
 
