@@ -90,7 +90,7 @@ fn engine_is_for_operators(vm: &Vm, token: &str) -> Result<()> {
             .args(["-H", &format!("tcp://{}", vm.engine())])
             .args(["--tls", "--tlscacert", &ca])
             .args(with);
-        process::run(docker.args(["info", "--format", "{{.Name}}"]))
+        process::run(docker.args(["node", "ls", "--format", "{{.Hostname}}"]))
     };
     let named = ask(&["--tlscert", &cert, "--tlskey", &key])?;
     ensure!(named.trim() == "node-1", "the engine says {named:?}");
