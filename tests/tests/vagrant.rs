@@ -234,6 +234,10 @@ fn after_up(
     as_configured(project)?;
     story.phase("any node answers for the cluster's names");
     names(project)?;
+    story.phase(
+        "on the operator's machine: dig through swarmer dns serve, docker through swarmer docker",
+    );
+    from_the_host(project)?;
     story.phase("an image is pushed on one node and pulled on another, by the registry's name");
     images(project)?;
     story.phase("a service of it is reached through every node (the kernel's own load balancer)");
@@ -332,6 +336,36 @@ fn names(project: &Project) -> Result<()> {
         let (name, right) = MACHINES[2];
         let node = dig(project, address, &format!("{name}.node.dev.vagrant"))?;
         ensure!(node == right, "{name} asked of {address} is {node:?}");
+    }
+    Ok(())
+}
+
+fn from_the_host(project: &Project) -> Result<()> {
+    let at = ["-p", "8600", "@127.0.0.1"];
+    let listen = ["--listen", "127.0.0.1:8600", "--resolver", "127.0.0.1:9"];
+    let _serving = project.serve(&[&["dns", "serve", CLUSTER], listen.as_slice()].concat())?;
+    wait::for_fact("a plain dig finds the registry", ACTS_WITHIN, || {
+        let mut dig = project.command("dig")?;
+        let found = process::run(dig.args(["+short", "+tries=1"]).args(at).arg(REGISTRY))?;
+        let known = MACHINES.iter().any(|(_, one)| *one == found.trim());
+        ensure!(known, "{REGISTRY} is {found:?}");
+        Ok(())
+    })?;
+    let ask = [
+        "docker",
+        CLUSTER,
+        "--",
+        "node",
+        "ls",
+        "--format",
+        "{{.Hostname}}",
+    ];
+    let nodes = project.swarmer(&ask)?;
+    for (name, _) in MACHINES {
+        ensure!(
+            nodes.lines().any(|node| node == name),
+            "no {name} in\n{nodes}"
+        );
     }
     Ok(())
 }

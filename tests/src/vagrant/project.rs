@@ -135,9 +135,21 @@ impl Project {
 
     /// Runs `swarmer`, as the cluster's operator.
     pub fn swarmer(&self, arguments: &[&str]) -> Result<String> {
+        process::run(&mut self.operators(arguments)?)
+    }
+
+    /// Starts a `swarmer` that goes on until it is dropped.
+    pub fn serve(&self, arguments: &[&str]) -> Result<Process> {
+        let log = self.folder.path().join("serve.log");
+        Process::spawn("swarmer", self.operators(arguments)?, &log)
+    }
+
+    fn operators(&self, arguments: &[&str]) -> Result<Command> {
         let program = binary::swarmer()?;
         let program = program.to_str().context("swarmer's path is no text")?;
-        process::run(self.command(program)?.args(arguments))
+        let mut command = self.command(program)?;
+        command.args(arguments);
+        Ok(command)
     }
 
     /// Runs a shell command as root in the machine at this address.
