@@ -22,7 +22,7 @@ use crate::cluster::papers::{self, Papers};
 use crate::cluster::{authority, worker_join};
 use crate::config::{Config, JoinSource, Recursors, Secret, SecretError, SecretSource};
 use crate::decide::lease::Timing;
-use crate::discover::{Source, Sources};
+use crate::discover::{self, Cloud, ProviderError, Source, Sources};
 use crate::disk::DataDir;
 use crate::dns::{Dns, DnsConfig, DnsStats};
 use crate::http::{self, Api, Identity, Operations, Parts};
@@ -78,7 +78,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     // Whoever starts after us may count on DNS and HTTP, cluster or not.
     systemd::ready(&manager, &me, &local.store, &tasks);
 
-    let sources = sources(&config);
+    let sources = sources(&config)?;
     let entered = tokio::select! {
         entered = enter(&me, &disk, &token, &sources, &door, &shutdown) => entered,
         failure = tasks.first_failure() => Err(failure.into()),
@@ -378,17 +378,20 @@ fn host_name() -> Result<Name, AgentError> {
     Ok(Name::new(label)?)
 }
 
-fn sources(config: &Config) -> Sources {
-    let list = config.join.iter().filter_map(|source| match source {
-        JoinSource::Address(address) => Some(Source::Address(*address)),
-        JoinSource::Dns { host, port } => Some(Source::Dns {
+fn sources(config: &Config) -> Result<Sources, AgentError> {
+    let list = config.join.iter().map(|source| match source {
+        JoinSource::Address(address) => Ok(Source::Address(*address)),
+        JoinSource::Dns { host, port } => Ok(Source::Dns {
             host: host.clone(),
             port: *port,
         }),
-        // Refused by the config's reader: this version knows no provider.
-        JoinSource::Provider { .. } => None,
+        JoinSource::Provider { kind, args, port } => {
+            let provider = discover::open(kind, args, &config.admin_network)?;
+            Ok(Source::Cloud(Cloud::new(provider, *port)))
+        }
     });
-    Sources::new(list.collect())
+    let list = list.collect::<Result<_, ProviderError>>()?;
+    Ok(Sources::new(list))
 }
 
 fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, AgentError> {

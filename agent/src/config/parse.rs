@@ -177,7 +177,7 @@ fn read_join(
                 &item.path,
                 Problem::Wrong {
                     found: found_in_join(&item),
-                    expected: expected.to_owned(),
+                    expected,
                 },
             ),
         }
@@ -185,7 +185,7 @@ fn read_join(
     join
 }
 
-fn read_join_item(item: &Field<'_>) -> Result<JoinSource, &'static str> {
+fn read_join_item(item: &Field<'_>) -> Result<JoinSource, String> {
     match item.text() {
         Some(text) => JoinSource::read(text).map_err(|error| error.expected()),
         None => Err(JoinError::Form.expected()),
