@@ -1,0 +1,192 @@
+module "cluster" {
+  source = "../modules/cluster"
+
+  file         = var.file
+  cluster      = var.cluster
+  server_token = var.server_token
+  worker_token = var.worker_token
+  join         = var.join
+  settings     = var.settings
+  # guestinfo holds more than EC2, but nothing asks for it.
+  user_data_limit = 16384
+}
+
+data "vsphere_datacenter" "here" {
+  name = var.datacenter
+}
+
+data "vsphere_compute_cluster" "here" {
+  name          = var.compute_cluster
+  datacenter_id = data.vsphere_datacenter.here.id
+}
+
+data "vsphere_datastore" "here" {
+  for_each      = toset(compact([var.datastore, try(var.iso.datastore, null)]))
+  name          = each.value
+  datacenter_id = data.vsphere_datacenter.here.id
+}
+
+data "vsphere_network" "here" {
+  for_each      = toset(var.networks)
+  name          = each.value
+  datacenter_id = data.vsphere_datacenter.here.id
+}
+
+data "vsphere_virtual_machine" "template" {
+  count         = var.template == null ? 0 : 1
+  name          = var.template
+  datacenter_id = data.vsphere_datacenter.here.id
+}
+
+data "vsphere_resource_pool" "own" {
+  count         = var.resource_pool == null ? 0 : 1
+  name          = var.resource_pool
+  datacenter_id = data.vsphere_datacenter.here.id
+}
+
+locals {
+  name     = "${module.cluster.stack}-${module.cluster.dc}"
+  machines = module.cluster.machines
+  servers  = { for name, machine in local.machines : name => machine if machine.role == "server" }
+  template = try(data.vsphere_virtual_machine.template[0], null)
+  pool_id  = var.resource_pool == null ? vsphere_resource_pool.here[0].id : data.vsphere_resource_pool.own[0].id
+
+  # What VMware's datasource of cloud-init reads: the machine's name, and its network.
+  metadata = { for name in keys(local.machines) : name => base64encode(yamlencode({
+    instance-id    = "${local.name}-${name}"
+    local-hostname = name
+    network        = yamldecode(module.cluster.network_config[name])
+  })) }
+
+  # eth0 is the first network, eth1 the second.
+  card_number = try(tonumber(regex("^eth([0-9]+)$", module.cluster.interface)[0]), 0)
+}
+
+resource "vsphere_folder" "here" {
+  path          = var.folder == null ? local.name : var.folder
+  type          = "vm"
+  datacenter_id = data.vsphere_datacenter.here.id
+}
+
+resource "vsphere_resource_pool" "here" {
+  count                   = var.resource_pool == null ? 1 : 0
+  name                    = local.name
+  parent_resource_pool_id = data.vsphere_compute_cluster.here.resource_pool_id
+}
+
+resource "vsphere_tag_category" "here" {
+  count            = var.tag_category.create ? 1 : 0
+  name             = var.tag_category.name
+  description      = "Which Swarmer cluster a machine is of"
+  cardinality      = "MULTIPLE"
+  associable_types = ["VirtualMachine"]
+}
+
+data "vsphere_tag_category" "here" {
+  count = var.tag_category.create ? 0 : 1
+  name  = var.tag_category.name
+}
+
+resource "vsphere_tag" "here" {
+  name        = local.name
+  description = "The cluster ${module.cluster.domain}"
+  category_id = var.tag_category.create ? vsphere_tag_category.here[0].id : data.vsphere_tag_category.here[0].id
+}
+
+resource "vsphere_file" "iso" {
+  count              = try(var.iso.upload, null) == null ? 0 : 1
+  datacenter         = var.datacenter
+  datastore          = coalesce(var.iso.datastore, var.datastore)
+  source_file        = var.iso.upload
+  destination_file   = var.iso.path
+  create_directories = true
+}
+
+# A new template or new user-data replaces no machine by itself: `terraform apply -replace=…` does.
+resource "vsphere_virtual_machine" "node" {
+  for_each         = local.machines
+  name             = "${local.name}-${each.key}"
+  annotation       = "A ${each.value.role} of the cluster ${module.cluster.domain}"
+  folder           = vsphere_folder.here.path
+  resource_pool_id = local.pool_id
+  datastore_id     = data.vsphere_datastore.here[var.datastore].id
+  tags             = [vsphere_tag.here.id]
+
+  num_cpus  = each.value.cpus
+  memory    = each.value.memory
+  guest_id  = try(local.template.guest_id, var.guest_id)
+  firmware  = try(local.template.firmware, "bios")
+  scsi_type = try(local.template.scsi_type, "pvscsi")
+
+  wait_for_guest_net_timeout = var.wait_for_address
+  # Some leave a machine that has not got an address yet at that; so does this.
+  wait_for_guest_net_routable = false
+
+  dynamic "network_interface" {
+    for_each = var.networks
+    content {
+      network_id   = data.vsphere_network.here[network_interface.value].id
+      adapter_type = "vmxnet3"
+    }
+  }
+
+  dynamic "disk" {
+    for_each = local.template == null ? [] : [local.template.disks[0]]
+    content {
+      label            = "root"
+      unit_number      = 0
+      size             = disk.value.size
+      thin_provisioned = disk.value.thin_provisioned
+      eagerly_scrub    = disk.value.eagerly_scrub
+    }
+  }
+
+  # Blank: the node makes it its own at its first boot.
+  disk {
+    label            = "data"
+    unit_number      = var.template == null ? 0 : 1
+    size             = each.value.disk
+    thin_provisioned = true
+  }
+
+  dynamic "clone" {
+    for_each = local.template == null ? [] : [local.template.id]
+    content {
+      template_uuid = clone.value
+    }
+  }
+
+  dynamic "cdrom" {
+    for_each = var.iso == null ? [] : [var.iso]
+    content {
+      datastore_id = data.vsphere_datastore.here[coalesce(cdrom.value.datastore, var.datastore)].id
+      path         = cdrom.value.path
+    }
+  }
+
+  extra_config = merge(var.extra_config, {
+    "guestinfo.userdata"          = module.cluster.user_data_base64gzip[each.key]
+    "guestinfo.userdata.encoding" = "gzip+base64"
+    "guestinfo.metadata"          = local.metadata[each.key]
+    "guestinfo.metadata.encoding" = "base64"
+  })
+
+  depends_on = [vsphere_file.iso]
+
+  lifecycle {
+    ignore_changes = [clone, cdrom, extra_config, annotation, disk[0].size, guest_id, firmware, scsi_type]
+
+    precondition {
+      condition     = local.card_number < length(var.networks)
+      error_message = "interface: ${module.cluster.interface} is in admin_network, but the machines have ${length(var.networks)} network(s), eth0 and on: set interface: eth0, or name more networks."
+    }
+  }
+}
+
+resource "vsphere_compute_cluster_vm_anti_affinity_rule" "servers" {
+  count               = var.anti_affinity && length(local.servers) > 1 ? 1 : 0
+  name                = "${local.name}-servers"
+  compute_cluster_id  = data.vsphere_compute_cluster.here.id
+  virtual_machine_ids = [for name in keys(local.servers) : vsphere_virtual_machine.node[name].id]
+  mandatory           = var.anti_affinity_mandatory
+}
