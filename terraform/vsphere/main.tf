@@ -7,8 +7,6 @@ module "cluster" {
   worker_token = var.worker_token
   join         = var.join
   settings     = var.settings
-  # guestinfo holds more than EC2, but nothing asks for it.
-  user_data_limit = 16384
 }
 
 data "vsphere_datacenter" "here" {
@@ -80,6 +78,11 @@ resource "vsphere_tag_category" "here" {
   description      = "Which Swarmer cluster a machine is of"
   cardinality      = "MULTIPLE"
   associable_types = ["VirtualMachine"]
+
+  lifecycle {
+    # vSphere takes none back, and may tell them by other names.
+    ignore_changes = [associable_types]
+  }
 }
 
 data "vsphere_tag_category" "here" {
@@ -102,7 +105,8 @@ resource "vsphere_file" "iso" {
   create_directories = true
 }
 
-# A new template or new user-data replaces no machine by itself: `terraform apply -replace=…` does.
+# A machine is never changed, only replaced: neither a new template nor another size, and no token that was
+# rotated, restarts one behind its cluster's back. `terraform apply -replace=…` does, one at a time.
 resource "vsphere_virtual_machine" "node" {
   for_each         = local.machines
   name             = "${local.name}-${each.key}"
@@ -118,8 +122,7 @@ resource "vsphere_virtual_machine" "node" {
   firmware  = try(local.template.firmware, "bios")
   scsi_type = try(local.template.scsi_type, "pvscsi")
 
-  wait_for_guest_net_timeout = var.wait_for_address
-  # Some leave a machine that has not got an address yet at that; so does this.
+  wait_for_guest_net_timeout  = var.wait_for_address
   wait_for_guest_net_routable = false
 
   dynamic "network_interface" {
@@ -174,7 +177,7 @@ resource "vsphere_virtual_machine" "node" {
   depends_on = [vsphere_file.iso]
 
   lifecycle {
-    ignore_changes = [clone, cdrom, extra_config, annotation, disk[0].size, guest_id, firmware, scsi_type]
+    ignore_changes = all
 
     precondition {
       condition     = local.card_number < length(var.networks)
@@ -183,10 +186,20 @@ resource "vsphere_virtual_machine" "node" {
   }
 }
 
+resource "terraform_data" "servers" {
+  input = [for name in keys(local.servers) : vsphere_virtual_machine.node[name].id]
+}
+
 resource "vsphere_compute_cluster_vm_anti_affinity_rule" "servers" {
   count               = var.anti_affinity && length(local.servers) > 1 ? 1 : 0
   name                = "${local.name}-servers"
   compute_cluster_id  = data.vsphere_compute_cluster.here.id
   virtual_machine_ids = [for name in keys(local.servers) : vsphere_virtual_machine.node[name].id]
   mandatory           = var.anti_affinity_mandatory
+
+  lifecycle {
+    # A rule that names a machine which is gone can be neither read nor mended: it goes before the
+    # machine does, and comes back after its successor.
+    replace_triggered_by = [terraform_data.servers.output]
+  }
 }
