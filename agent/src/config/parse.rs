@@ -38,7 +38,7 @@ pub(super) const ROLE: &str = "server or worker";
 const EXPECT: &str =
     "how many servers must meet before the first election (1 to 9, best an odd number)";
 const NETWORK: &str = "a network like 192.168.101.0/24, an address, or an interface's name";
-const JOIN: &str = "a list of peers";
+pub(super) const JOIN: &str = "a list of peers";
 const TOKEN: &str =
     "the join token of this role, \"${NAME}\" of the environment, or \"file:/path\"";
 pub(super) const ABSOLUTE: &str = "an absolute path";
@@ -168,15 +168,20 @@ fn read_join(
         };
         complaints.add(field.place(), &field.path, problem);
     }
+    read_join_items(&items, complaints)
+}
+
+/// Complains of each that is none.
+pub(super) fn read_join_items(items: &[Field<'_>], complaints: &mut Complaints) -> Vec<JoinSource> {
     let mut join = Vec::with_capacity(items.len());
     for item in items {
-        match read_join_item(&item) {
+        match read_join_item(item) {
             Ok(source) => join.push(source),
             Err(expected) => complaints.add(
                 item.place(),
                 &item.path,
                 Problem::Wrong {
-                    found: found_in_join(&item),
+                    found: found_in_join(item),
                     expected,
                 },
             ),
