@@ -2,12 +2,11 @@
 
 locals {
   bucket_names = {
-    registry  = "${local.name_of_list}-registry-${local.account}"
-    snapshots = "${local.name_of_list}-snapshots-${local.account}"
+    registry  = "${local.tag_of_list}-registry-${local.account}"
+    snapshots = "${local.tag_of_list}-snapshots-${local.account}"
   }
-  name_of_list = local.tag_of_list
-  wanted       = { registry = var.registry_bucket, snapshots = var.snapshot_bucket }
-  buckets      = { for kind, name in local.bucket_names : kind => name if local.wanted[kind] }
+  wanted  = { registry = var.registry_bucket, snapshots = var.snapshot_bucket }
+  buckets = { for kind, name in local.bucket_names : kind => name if local.wanted[kind] }
 }
 
 resource "aws_s3_bucket" "bucket" {

@@ -8,7 +8,6 @@ locals {
   account   = data.aws_caller_identity.here.account_id
 
   name      = "${module.cluster.stack}-${module.cluster.dc}"
-  tag       = local.name
   machines  = module.cluster.machines
   servers   = { for name, machine in local.machines : name => machine if machine.role == "server" }
   in_list   = [for machine in local.machines : machine if machine.role == "worker"]
@@ -40,15 +39,17 @@ module "cluster" {
   cluster         = var.cluster
   server_token    = var.server_token
   worker_token    = var.worker_token
-  join            = ["provider=aws tag_key=swarmer tag_value=${local.tag_of_list} region=${local.region}"]
+  join            = local.has_own_join ? null : [local.own_join]
   settings        = var.settings
   server_settings = local.server_settings
 }
 
 locals {
   # What the module is told can't be made of what it tells.
-  list        = var.file == null ? var.cluster : try(yamldecode(file(var.file)), null)
-  tag_of_list = "${try(lower(local.list.stack), "unknown")}-${try(lower(local.list.dc), "unknown")}"
+  list         = var.file == null ? var.cluster : try(yamldecode(file(var.file)), null)
+  tag_of_list  = "${try(lower(local.list.stack), "unknown")}-${try(lower(local.list.dc), "unknown")}"
+  has_own_join = try(length(local.list.join) > 0, false)
+  own_join     = "provider=aws tag_key=swarmer tag_value=${local.tag_of_list} region=${local.region}"
 }
 
 data "aws_ami" "node" {

@@ -74,7 +74,7 @@ resource "aws_launch_template" "node" {
       resource_type = tag_specifications.value
       tags = merge(var.tags, {
         Name           = each.key == "" ? "${local.name}-worker" : "${local.name}-${each.key}"
-        swarmer        = local.tag
+        swarmer        = local.name
         "swarmer-role" = local.launch[each.key].role
       })
     }
@@ -105,7 +105,7 @@ resource "aws_autoscaling_group" "server" {
   }
 
   dynamic "tag" {
-    for_each = merge(var.tags, { Name = "${local.name}-${each.key}", swarmer = local.tag, "swarmer-role" = "server" })
+    for_each = merge(var.tags, { Name = "${local.name}-${each.key}", swarmer = local.name, "swarmer-role" = "server" })
     content {
       key                 = tag.key
       value               = tag.value
@@ -138,7 +138,7 @@ resource "aws_autoscaling_group" "workers" {
   }
 
   dynamic "tag" {
-    for_each = merge(var.tags, { Name = "${local.name}-worker", swarmer = local.tag, "swarmer-role" = "worker" })
+    for_each = merge(var.tags, { Name = "${local.name}-worker", swarmer = local.name, "swarmer-role" = "worker" })
     content {
       key                 = tag.key
       value               = tag.value

@@ -1,6 +1,11 @@
 output "join" {
   description = "What nodes find each other by; `swarmer discover` understands it too."
-  value       = "provider=aws tag_key=swarmer tag_value=${local.tag} region=${local.region}"
+  value       = local.own_join
+
+  precondition {
+    condition     = alltrue([for one in try(local.list.join, []) : !startswith(one, "provider=aws") || strcontains("${one} ", " tag_key=swarmer ") && strcontains("${one} ", " tag_value=${local.name} ")])
+    error_message = "join: a machine of this cluster has the tag swarmer = ${local.name}, and the list looks for another one: provider=aws tag_key=swarmer tag_value=${local.name} is right."
+  }
 }
 
 output "domain" {

@@ -18,9 +18,12 @@ LONGEST = 900
 
 def run(arguments, folder=None, environment=None, may_fail=False, given=None):
     """Output of a program. A failure shows all that it said."""
-    ended = subprocess.run(
-        [str(one) for one in arguments], cwd=folder, env={**os.environ, **(environment or {})},
-        input=given, capture_output=True, text=True, timeout=LONGEST, check=False)
+    try:
+        ended = subprocess.run(
+            [str(one) for one in arguments], cwd=folder, env={**os.environ, **(environment or {})},
+            input=given, capture_output=True, text=True, timeout=LONGEST, check=False)
+    except FileNotFoundError as error:
+        raise Failed(f"there is no {error.filename}") from error
     if may_fail:
         return ended
     if ended.returncode != 0:

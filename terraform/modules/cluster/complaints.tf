@@ -32,10 +32,11 @@ locals {
     !local.network_is.known ? ["admin_network: found ${jsonencode(local.network_is.given)}, expected an IPv4 network like 192.168.101.0/24"] :
     local.prefix > 30 ? ["admin_network: found ${jsonencode(local.network_is.given)}, expected a prefix of at most /30, to have room for machines"] :
     local.network_is.docker ? ["admin_network: found ${jsonencode(local.network_is.given)}, expected another one: Docker's own containers are in ${local.docker}/16 on every machine"] :
-    !contains(local.keys, "gateway") || try(cidrhost("${local.gateway}/${local.prefix}", 0) == cidrhost(local.network, 0), false) ? [] :
-    ["gateway: found ${jsonencode(local.given.gateway)}, expected the router's address in admin_network"]
+    []
   )
   network_is_right = length(local.network_complaints) == 0
+  gateway_complaints = !contains(local.keys, "gateway") || local.gateway != null || !local.network_is_right ? [] : [
+  "gateway: found ${jsonencode(local.given.gateway)}, expected the router's address in admin_network"]
 
   machine_complaints = flatten([for at, raw in local.raw : [
     for told in concat(
@@ -78,7 +79,7 @@ locals {
     []
   )
 
-  complaints = [for told in concat(local.top_complaints, local.network_complaints, local.machine_complaints, local.ip_complaints, local.voter_complaints) :
+  complaints = [for told in concat(local.top_complaints, local.network_complaints, local.gateway_complaints, local.machine_complaints, local.ip_complaints, local.voter_complaints) :
   "${local.name_of_list}: ${told}"]
 
   # No validation of the variables themselves: that would print what it refuses.

@@ -14,7 +14,7 @@ locals {
   dc      = try(lower(tostring(local.given.dc)), "")
   network = try("${cidrhost(local.given.admin_network, 0)}/${local.prefix}", "")
   prefix  = try(tonumber(split("/", local.given.admin_network)[1]), 0)
-  gateway = try(tostring(local.given.gateway), null)
+  gateway = try(cidrhost("${local.given.gateway}/${local.prefix}", 0) == cidrhost(local.network, 0) ? tostring(local.given.gateway) : null, null)
 
   interface   = try(tostring(local.given.interface), "eth1")
   nameservers = try([for one in local.given.nameservers : tostring(one)], [])
