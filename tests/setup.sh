@@ -88,6 +88,11 @@ if [ "${1:-}" = image ]; then
     have iptables iptables
     have git git
 fi
+if [ "${1:-}" = terraform ]; then
+    have go golang-go
+    # HashiCorp's own package; Debian has none.
+    command -v terraform >/dev/null 2>&1 || missing="$missing terraform(1.9-or-later,from-HashiCorp)"
+fi
 if [ "${1:-}" = bench ]; then
     have etcd etcd-server
     have etcdctl etcd-client

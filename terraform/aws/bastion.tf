@@ -106,10 +106,10 @@ resource "aws_instance" "bastion" {
   count                       = local.has_bastion ? 1 : 0
   ami                         = var.bastion.ami_id != null ? var.bastion.ami_id : data.aws_ssm_parameter.bastion[0].value
   instance_type               = var.bastion.instance_type
-  subnet_id                   = try(local.public_ids[0], null)
+  subnet_id                   = local.with_vpn ? try(local.public_ids[0], null) : local.subnet_ids[0]
   vpc_security_group_ids      = [aws_security_group.bastion[0].id]
   iam_instance_profile        = aws_iam_instance_profile.bastion[0].name
-  associate_public_ip_address = true
+  associate_public_ip_address = local.with_vpn
   user_data                   = local.with_vpn ? local.wireguard : null
   tags                        = merge(var.tags, { Name = "${local.name}-bastion" })
   volume_tags                 = merge(var.tags, { Name = "${local.name}-bastion" })
@@ -129,8 +129,8 @@ resource "aws_instance" "bastion" {
     # A newer image of Amazon's is no reason to cut operators off.
     ignore_changes = [ami]
     precondition {
-      condition     = length(local.public_ids) > 0
-      error_message = "vpc.public_subnet_ids: a bastion needs one."
+      condition     = !local.with_vpn || length(local.public_ids) > 0
+      error_message = "vpc.public_subnet_ids: a bastion with WireGuard needs one."
     }
   }
 }

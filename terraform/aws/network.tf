@@ -3,6 +3,12 @@
 
 data "aws_availability_zones" "here" {
   state = "available"
+
+  # Not those that one has to ask for, near a city or a telephone mast.
+  filter {
+    name   = "opt-in-status"
+    values = ["opt-in-not-required"]
+  }
 }
 
 data "aws_subnet" "own" {

@@ -32,7 +32,7 @@ variable "settings" {
 variable "zones" {
   type        = list(string)
   default     = null
-  description = "The availability zones, for example `[\"eu-central-1a\", \"eu-central-1b\", \"eu-central-1c\"]`. Default: the region's first three. Servers go round them in the list's order."
+  description = "The availability zones, for example `[\"eu-central-1a\", \"eu-central-1b\", \"eu-central-1c\"]`. Default: the region's first three. Servers go round them in the list's order. Name them where much depends on it: a region may get new ones."
 
   validation {
     condition     = var.zones == null || try(length(var.zones) >= 1 && length(var.zones) <= 3 && length(distinct(var.zones)) == length(var.zones), false)
@@ -48,7 +48,7 @@ variable "vpc" {
     balancer_subnet_ids = optional(list(string), [])
   })
   default     = null
-  description = "Your own VPC instead of a new one: one subnet for nodes in each zone, with a way to AWS' APIs (NAT or endpoints). A public one is needed for a bastion, some of nobody else's for the load balancer."
+  description = "Your own VPC instead of a new one: one subnet for nodes in each zone, with a way to AWS' APIs (NAT or endpoints). A public one is needed for WireGuard, some of nobody else's for the load balancer."
 
   validation {
     condition     = var.vpc == null || try(length(var.vpc.subnet_ids) >= 1 && length(distinct(var.vpc.subnet_ids)) == length(var.vpc.subnet_ids), false)

@@ -124,9 +124,19 @@ def quick(tree):
         say("vsphere: not looked at, its provider is not built (make test-terraform builds it)")
 
 
+def lint(tree):
+    """Policies, by checkov: what is let pass, and why, is in terraform/.checkov.yaml. It runs without a network."""
+    program = CACHE / "lint/bin/checkov"
+    arguments = [program, "-d", tree.path(""), "--config-file", tree.path(".checkov.yaml")]
+    ended = run(arguments, environment={"HOME": str(tree.folder), "BC_SOURCE": "cli"}, may_fail=True)
+    expect(ended.returncode == 0 and "Failed checks: 0" in ended.stdout, f"checkov: {ended.stdout[-4000:]}{ended.stderr[-1000:]}")
+
+
 def whole(tree):
     with step("form and READMEs"):
         form()
     for provider in (None, "vsphere", "aws"):
         valid(tree, provider)
     same_as_the_agent(tree)
+    with step("policy lint"):
+        lint(tree)

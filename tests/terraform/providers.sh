@@ -1,7 +1,7 @@
 #!/bin/sh
-# providers.sh [vsphere|aws]...: the real providers, built from source into target/terraform/mirror, where
+# providers.sh [vsphere|aws|lint]...: the real providers, built from source into target/terraform/mirror, where
 # Terraform finds them, and the simulators: vcsim and govc in target/terraform/bin, moto in
-# target/terraform/venv. What is there already is left alone. The AWS provider takes minutes: it is large.
+# target/terraform/venv, checkov in target/terraform/lint. What is there already is left alone. The AWS provider takes minutes: it is large.
 set -eu
 here=$(CDPATH= cd "$(dirname "$0")/../.." && pwd)
 cache=${SWARMER_TERRAFORM:-$here/target/terraform}
@@ -56,10 +56,21 @@ aws() {
     fi
 }
 
+# A policy lint; it needs no network and no account.
+lint() {
+    if ! "$cache/lint/bin/checkov" --version >/dev/null 2>&1; then
+        begun=$(date +%s)
+        python3 -m venv "$cache/lint"
+        "$cache/lint/bin/pip" install -q --disable-pip-version-check 'checkov>=3.2,<4'
+        echo "providers: checkov took $(($(date +%s) - begun)) s"
+    fi
+}
+
 for which in "${@:-vsphere}"; do
     case $which in
     vsphere) vsphere ;;
     aws) aws ;;
-    *) echo "providers.sh knows vsphere and aws" && exit 64 ;;
+    lint) lint ;;
+    *) echo "providers.sh knows vsphere, aws and lint" && exit 64 ;;
     esac
 done
