@@ -3,10 +3,36 @@ module "cluster" {
 
   file         = var.file
   cluster      = var.cluster
-  server_token = var.server_token
-  worker_token = var.worker_token
-  join         = var.join
+  server_token = var.token_in_guestinfo ? "guestinfo:${local.token_key}" : var.server_token
+  worker_token = var.token_in_guestinfo && local.has_worker_token ? "guestinfo:${local.token_key}" : var.worker_token
+  join         = var.join != null ? var.join : local.by_tag
   settings     = var.settings
+}
+
+locals {
+  # Keys of guestinfo; the node's file names them.
+  token_key        = "swarmer.token"
+  user_key         = "swarmer.user"
+  password_key     = "swarmer.password"
+  has_worker_token = nonsensitive(var.worker_token != "")
+
+  # What the module is told can't be made of what it tells.
+  list = var.file == null ? var.cluster : try(yamldecode(file(var.file)), null)
+  by_tag = var.discovery == null ? null : [join(" ", compact([
+    "provider=vsphere category_name=${var.tag_category.name} tag_name=${try(lower(local.list.stack), "unknown")}-${try(lower(local.list.dc), "unknown")}",
+    "host=${var.discovery.host} user=guestinfo:${local.user_key} password=guestinfo:${local.password_key}",
+    var.discovery.thumbprint == null ? "" : "thumbprint=${var.discovery.thumbprint}",
+    var.discovery.ca_file == null ? "" : "ca_file=${var.discovery.ca_file}",
+  ]))]
+
+  # No validation of the variables themselves: that would print what it refuses.
+  tokens_fit = !var.token_in_guestinfo || can(regex("^swarmer-server-[0-9a-z]{30,}$", var.server_token)) && can(regex("^(|swarmer-worker-[0-9a-z]{30,})$", var.worker_token))
+
+  given_token = { server = var.server_token, worker = var.worker_token }
+  secrets = { for role, token in local.given_token : role => merge(
+    var.token_in_guestinfo ? { "guestinfo.${local.token_key}" = token } : {},
+    var.discovery == null ? {} : { "guestinfo.${local.user_key}" = var.discovery_user, "guestinfo.${local.password_key}" = var.discovery_password },
+  ) }
 }
 
 data "vsphere_datacenter" "here" {
@@ -172,13 +198,17 @@ resource "vsphere_virtual_machine" "node" {
     "guestinfo.userdata.encoding" = "gzip+base64"
     "guestinfo.metadata"          = local.metadata[each.key]
     "guestinfo.metadata.encoding" = "base64"
-  })
+  }, local.secrets[each.value.role])
 
   depends_on = [vsphere_file.iso]
 
   lifecycle {
     ignore_changes = all
 
+    precondition {
+      condition     = local.tokens_fit
+      error_message = "server_token and worker_token: `swarmer token new` prints the one, `swarmer token derive worker` the other. What the node itself is to find somewhere goes with token_in_guestinfo = false."
+    }
     precondition {
       condition     = local.card_number < length(var.networks)
       error_message = "interface: ${module.cluster.interface} is in admin_network, but the machines have ${length(var.networks)} network(s), eth0 and on: set interface: eth0, or name more networks."

@@ -23,10 +23,49 @@ variable "worker_token" {
   description = "What `swarmer token derive worker` prints. Needed if there are workers."
 }
 
+variable "token_in_guestinfo" {
+  type        = bool
+  default     = true
+  description = "Give a machine its token in a key of guestinfo of its own, which the node wipes when it has read it. Otherwise the token is in its user-data, which stays."
+}
+
 variable "join" {
   type        = list(string)
   default     = null
-  description = "Where nodes look for servers, for example `provider=vsphere …`. Default: what the list says under `join`, else the servers' addresses."
+  description = "Where nodes look for servers. Default: with `discovery` by their tag, else what the list says under `join`, else the servers' addresses."
+}
+
+variable "discovery" {
+  type = object({
+    host       = string
+    thumbprint = optional(string)
+    ca_file    = optional(string)
+  })
+  default     = null
+  description = "Let nodes find each other by their tag, at this vCenter, known by its certificate's `thumbprint` or by the authority in a `ca_file` on the node. Needed where servers have no `ip`."
+
+  validation {
+    condition     = var.discovery == null || try((var.discovery.thumbprint == null) || (var.discovery.ca_file == null), false)
+    error_message = "discovery: thumbprint or ca_file, not both."
+  }
+  validation {
+    condition     = var.discovery == null || (nonsensitive(var.discovery_user != "") && nonsensitive(var.discovery_password != ""))
+    error_message = "discovery needs discovery_user and discovery_password: of a user who may only read machines and tags."
+  }
+}
+
+variable "discovery_user" {
+  type        = string
+  default     = ""
+  sensitive   = true
+  description = "Who asks for machines by tag. It reaches nodes in guestinfo, not in user-data."
+}
+
+variable "discovery_password" {
+  type        = string
+  default     = ""
+  sensitive   = true
+  description = "Its password."
 }
 
 variable "settings" {

@@ -4,7 +4,7 @@ import base64
 import json
 
 from modules_story import examples
-from node_file import check
+from node_file import check, decoded
 from project import Project, Tokens, actions
 from simulators import Vcsim
 from timeline import equal, expect, step
@@ -22,7 +22,7 @@ PLACES = """module "cluster" {{
 
 
 def project_of(tree, vcsim, tokens, name, template=f'"{Vcsim.TEMPLATE}"'):
-    project = Project(tree, name, {**vcsim.environment, "TF_VAR_server_token": tokens.server, "TF_VAR_worker_token": tokens.worker})
+    project = Project(tree, name, {**vcsim.environment, "TF_VAR_server_token": tokens.server, "TF_VAR_worker_token": tokens.worker, "TF_VAR_reader_password": "pass"})
     networks = '["VM Network"]' if "small" in name else '["VM Network", "DC0_DVPG0"]'
     more = '  resource_pool = "DC0_C0/Resources/shop"\n' if "full" in name else ""
     project.write("override.tf", PLACES.format(template=template, networks=networks, more=more))
@@ -45,7 +45,10 @@ def read_back(vcsim, tokens, machines, cluster):
         config = vcsim.extra_config(machine)
         equal(config["guestinfo.userdata.encoding"], "gzip+base64", "encoding of user-data")
         token = tokens.server if said["role"] == "server" else tokens.worker
-        check(config["guestinfo.userdata"], said["role"], token, name)
+        # The token is in a key that the node wipes, and not in what stays.
+        equal(config["guestinfo.swarmer.token"], token, f"token of {name}")
+        check(config["guestinfo.userdata"], said["role"], "guestinfo:swarmer.token", name)
+        tokens.expect_not_in(decoded(config["guestinfo.userdata"]), f"user-data of {name}")
         metadata = base64.b64decode(config["guestinfo.metadata"]).decode()
         expect(f'"local-hostname": "{name}"' in metadata, metadata)
         expect((said["ip"] is None) == ('"dhcp4": true' in metadata) and (said["ip"] or "") in metadata, metadata)

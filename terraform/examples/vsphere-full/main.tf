@@ -1,5 +1,5 @@
-# Everything on: servers with addresses of their own, workers by DHCP, two networks, a resource pool and
-# a tag category that exist already, and more of the nodes' own settings.
+# Everything on: servers with addresses of their own, workers by DHCP, discovery by tags, two networks, a
+# resource pool and a tag category that exist already, and more of the nodes' own settings.
 
 terraform {
   required_version = ">= 1.9"
@@ -26,6 +26,12 @@ variable "worker_token" {
   description = "The workers' token: swarmer token derive worker."
 }
 
+variable "reader_password" {
+  type        = string
+  sensitive   = true
+  description = "Of a vCenter user who may read machines and tags, and nothing else: nodes ask as that one."
+}
+
 module "cluster" {
   source = "../../vsphere"
 
@@ -41,6 +47,10 @@ module "cluster" {
   folder          = "shop-prod"
   resource_pool   = "cluster/Resources/shop"
   tag_category    = { name = "clusters", create = false }
+
+  discovery          = { host = "vcenter.example.com", thumbprint = "4D:5C:1D:7B:0F:5E:7C:4F:0D:36:6B:66:1E:0F:9A:3A:9B:2D:6C:0E" }
+  discovery_user     = "swarmer-reader@vsphere.local"
+  discovery_password = var.reader_password
 
   anti_affinity_mandatory = true
   wait_for_address        = 10

@@ -84,8 +84,8 @@ locals {
 
   # No validation of the variables themselves: that would print what it refuses.
   token_form = {
-    server = "^(swarmer-server-[0-9a-z]{30,}|(ssm|secretsmanager):\\S+|file:/\\S+)$"
-    worker = "^(|swarmer-worker-[0-9a-z]{30,}|(ssm|secretsmanager):\\S+|file:/\\S+)$"
+    server = "^(swarmer-server-[0-9a-z]{30,}|(ssm|secretsmanager|guestinfo):\\S+|file:/\\S+)$"
+    worker = "^(|swarmer-worker-[0-9a-z]{30,}|(ssm|secretsmanager|guestinfo):\\S+|file:/\\S+)$"
   }
   server_token_is_one = can(regex(local.token_form.server, var.server_token))
   worker_token_is_one = can(regex(local.token_form.worker, var.worker_token))

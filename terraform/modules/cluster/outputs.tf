@@ -12,11 +12,11 @@ output "machines" {
   }
   precondition {
     condition     = local.server_token_is_one
-    error_message = "server_token: this is no server token; `swarmer token new` prints one. It can also be ssm:/path or file:/path, where the node itself finds it."
+    error_message = "server_token: this is no server token; `swarmer token new` prints one. It can also be ssm:NAME, secretsmanager:NAME, guestinfo:KEY or file:/path, where the node itself finds it."
   }
   precondition {
     condition     = local.worker_token_is_one
-    error_message = "worker_token: this is no worker token; `swarmer token derive worker` prints the one that belongs to a server token. It can also be ssm:/path or file:/path, where the node itself finds it."
+    error_message = "worker_token: this is no worker token; `swarmer token derive worker` prints the one that belongs to a server token. It can also be ssm:NAME, secretsmanager:NAME, guestinfo:KEY or file:/path, where the node itself finds it."
   }
   precondition {
     condition     = length(local.workers) == 0 || local.worker_token_is_set

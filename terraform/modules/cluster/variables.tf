@@ -22,7 +22,7 @@ variable "cluster" {
 variable "server_token" {
   type        = string
   sensitive   = true
-  description = "The servers' token: what `swarmer token new` prints, or where the node finds it (`ssm:/path`, `file:/path`)."
+  description = "The servers' token: what `swarmer token new` prints, or where the node finds it (`ssm:NAME`, `secretsmanager:NAME`, `guestinfo:KEY`, `file:/path`)."
 }
 
 variable "worker_token" {

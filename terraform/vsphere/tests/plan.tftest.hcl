@@ -45,6 +45,47 @@ run "clones" {
   }
 }
 
+run "the_token_is_not_in_user_data" {
+  command = plan
+
+  assert {
+    condition     = vsphere_virtual_machine.node["node-1"].extra_config["guestinfo.swarmer.token"] == var.server_token && strcontains(module.cluster.user_data["node-1"], "guestinfo:swarmer.token") && !strcontains(module.cluster.user_data["node-1"], var.server_token)
+    error_message = "It is in a key of its own."
+  }
+}
+
+run "the_token_may_be_in_user_data" {
+  command = plan
+  variables {
+    token_in_guestinfo = false
+  }
+  assert {
+    condition     = !contains(keys(nonsensitive(vsphere_virtual_machine.node["node-1"].extra_config)), "guestinfo.swarmer.token") && strcontains(module.cluster.user_data["node-1"], var.server_token)
+    error_message = "It is there, and nowhere else."
+  }
+}
+
+run "a_token_of_the_other_role" {
+  command = plan
+  variables {
+    server_token = "swarmer-worker-0000000000000000000000000000000000000000"
+  }
+  expect_failures = [vsphere_virtual_machine.node]
+}
+
+run "found_by_their_tag" {
+  command = plan
+  variables {
+    discovery          = { host = "vcenter.example.com", ca_file = "/etc/ssl/vcenter.pem" }
+    discovery_user     = "reader@vsphere.local"
+    discovery_password = "hunter2"
+  }
+  assert {
+    condition     = strcontains(module.cluster.user_data["node-1"], "provider=vsphere category_name=swarmer tag_name=shop-prod host=vcenter.example.com user=guestinfo:swarmer.user password=guestinfo:swarmer.password ca_file=/etc/ssl/vcenter.pem") && !strcontains(module.cluster.user_data["node-1"], "hunter2")
+    error_message = "They look for the tag, and the password is not in user-data."
+  }
+}
+
 run "machines_of_the_iso" {
   command = plan
   variables {
