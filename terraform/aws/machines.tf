@@ -15,7 +15,7 @@ locals {
     local.some_work ? { "" = {
       role      = "worker"
       type      = var.instance_type.worker
-      disk      = max([20], local.in_list[*].disk...)
+      disk      = max(20, local.in_list[*].disk...)
       user_data = module.cluster.any_worker_user_data_base64gzip
     } } : {},
   )
