@@ -109,7 +109,7 @@ resource "aws_instance" "bastion" {
   subnet_id                   = local.with_vpn ? try(local.public_ids[0], null) : local.subnet_ids[0]
   vpc_security_group_ids      = [aws_security_group.bastion[0].id]
   iam_instance_profile        = aws_iam_instance_profile.bastion[0].name
-  associate_public_ip_address = local.with_vpn
+  associate_public_ip_address = local.with_vpn ? true : null
   user_data                   = local.with_vpn ? local.wireguard : null
   tags                        = merge(var.tags, { Name = "${local.name}-bastion" })
   volume_tags                 = merge(var.tags, { Name = "${local.name}-bastion" })
@@ -121,8 +121,10 @@ resource "aws_instance" "bastion" {
   }
 
   root_block_device {
-    encrypted  = true
-    kms_key_id = var.kms_key_arn
+    volume_type = "gp3"
+    volume_size = 8
+    encrypted   = true
+    kms_key_id  = var.kms_key_arn
   }
 
   lifecycle {

@@ -12,6 +12,8 @@ from project import CACHE, run
 from timeline import Failed
 
 STARTS_WITHIN = 60
+# moto: AWS' own policies are there, as they are at AWS.
+SETTINGS = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
 
 
 def free_port():
@@ -26,7 +28,7 @@ class Simulator:
     def __init__(self, arguments, log):
         self.log = log
         with open(log, "w") as file:
-            self.process = subprocess.Popen([str(one) for one in arguments], stdout=file, stderr=file, env={**os.environ, "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"})
+            self.process = subprocess.Popen([str(one) for one in arguments], stdout=file, stderr=file, env={**os.environ, **SETTINGS})
 
     def wait(self, url):
         until = time.monotonic() + STARTS_WITHIN
