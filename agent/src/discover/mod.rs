@@ -14,11 +14,15 @@ use futures_util::future::join_all;
 
 use crate::config::AdminNetwork;
 
+pub mod aws;
 mod cloud;
+pub mod guestinfo;
+mod orders;
 mod provider;
 mod web;
 
 pub use cloud::Cloud;
+pub use orders::Orders;
 pub use provider::{Fate, LeftOut, Machine, Provider, ProviderError};
 
 /// A look-up that takes longer counts as empty.
@@ -37,6 +41,16 @@ pub fn open(
         key: "provider",
         expected: "one that this build can ask".to_owned(),
     })
+}
+
+/// How that cloud tells a machine of its own that it will end, if it does.
+#[must_use]
+pub fn orders(kind: &str, args: &BTreeMap<String, String>) -> Option<Arc<dyn Orders>> {
+    match kind {
+        "aws" => Some(Arc::new(orders::Instance::new(aws::Api::new(args).ok()?))),
+        "vsphere" => Some(Arc::new(orders::OwnersKey)),
+        _ => None,
+    }
 }
 
 /// One entry of `join`.
