@@ -14,6 +14,8 @@ use futures_util::future::join_all;
 
 use crate::config::AdminNetwork;
 
+pub mod aws;
+
 mod cloud;
 mod provider;
 mod web;
@@ -31,12 +33,14 @@ pub fn open(
     args: &BTreeMap<String, String>,
     network: &AdminNetwork,
 ) -> Result<Arc<dyn Provider>, ProviderError> {
-    let _ = (args, network);
-    Err(ProviderError::Argument {
-        provider: kind,
-        key: "provider",
-        expected: "one that this build can ask".to_owned(),
-    })
+    match kind {
+        "aws" => Ok(Arc::new(aws::Aws::new(args, network)?)),
+        _ => Err(ProviderError::Argument {
+            provider: kind,
+            key: "provider",
+            expected: "one that this build can ask".to_owned(),
+        }),
+    }
 }
 
 /// One entry of `join`.
