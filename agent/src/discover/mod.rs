@@ -15,8 +15,9 @@ use futures_util::future::join_all;
 use crate::config::AdminNetwork;
 
 pub mod aws;
-mod cloud;
 pub mod guestinfo;
+
+mod cloud;
 mod orders;
 mod provider;
 mod web;
@@ -35,12 +36,14 @@ pub fn open(
     args: &BTreeMap<String, String>,
     network: &AdminNetwork,
 ) -> Result<Arc<dyn Provider>, ProviderError> {
-    let _ = (args, network);
-    Err(ProviderError::Argument {
-        provider: kind,
-        key: "provider",
-        expected: "one that this build can ask".to_owned(),
-    })
+    match kind {
+        "aws" => Ok(Arc::new(aws::Aws::new(args, network)?)),
+        _ => Err(ProviderError::Argument {
+            provider: kind,
+            key: "provider",
+            expected: "one that this build can ask".to_owned(),
+        }),
+    }
 }
 
 /// How that cloud tells a machine of its own that it will end, if it does.
