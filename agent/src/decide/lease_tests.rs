@@ -347,7 +347,7 @@ fn who_dies_as_it_leaves_is_reaped_too() {
     leader.member.status = MemberStatus::Leaving;
     let silent = leader.now;
     let member = [leader.member.clone()];
-    let mut reap = |now| leader.table.to_reap(now, &TIMING, member.iter());
+    let reap = |now| leader.table.to_reap(now, &TIMING, member.iter());
     assert!(reap(silent + TIMING.reap - TICK).is_empty());
     assert_eq!(reap(silent + TIMING.reap + TICK * 2), [NODE]);
 }
