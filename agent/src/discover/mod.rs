@@ -15,7 +15,11 @@ use futures_util::future::join_all;
 use crate::config::AdminNetwork;
 
 mod cloud;
+#[cfg(test)]
+mod double;
 mod provider;
+mod said;
+mod vsphere;
 mod web;
 
 pub use cloud::Cloud;
@@ -31,11 +35,15 @@ pub fn open(
     args: &BTreeMap<String, String>,
     network: &AdminNetwork,
 ) -> Result<Arc<dyn Provider>, ProviderError> {
-    let _ = (args, network);
-    Err(ProviderError::Argument {
-        provider: kind,
-        key: "provider",
-        expected: "one that this build can ask".to_owned(),
+    Ok(match kind {
+        "vsphere" => Arc::new(vsphere::Vsphere::new(args, network)?),
+        _ => {
+            return Err(ProviderError::Argument {
+                provider: kind,
+                key: "provider",
+                expected: "one that this build can ask".to_owned(),
+            });
+        }
     })
 }
 
