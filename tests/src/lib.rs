@@ -31,6 +31,7 @@ pub mod diagnosis;
 pub mod disk;
 pub mod dns;
 pub mod faults;
+pub mod guestinfo;
 pub mod http;
 pub mod lab;
 pub mod ledger;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use harness::amazon::Amazon;
+use harness::guestinfo::Guestinfo;
 use harness::story::Story;
 use harness::{Cluster, Node, wait};
 
@@ -209,4 +210,43 @@ fn hints_and_a_silent_metadata_service_change_nothing_and_a_spot_notice_does() -
         ensure!(members(s1)?.len() == 2, "{:?}", members(s1)?);
         Ok(())
     })
+}
+
+#[test]
+fn a_vm_whose_owner_tells_it_to_leave_answers_when_it_has_left() -> Result<()> {
+    let story = Story::of("a VM whose owner tells it to leave answers when it has left");
+    let cluster = Cluster::of(1).workers(1).prepare()?;
+    let (s1, w1) = (cluster.node("s1"), cluster.node("w1"));
+    let guestinfo = Guestinfo::of(w1)?;
+    w1.reconfigure(|settings| {
+        let entry = "provider=vsphere category_name=swarmer tag_name=test-dev host=127.0.0.1:9 \
+                     user=u password=p";
+        settings.join.push(entry.to_owned());
+    });
+    cluster.start_all()?;
+    cluster.wait_serving()?;
+    story.phase("a key that says no changes nothing; one that says yes does");
+    guestinfo.set("swarmer.leave", "no")?;
+    wait::that_it_stays("it is a member", Duration::from_secs(8), || {
+        ensure!(w1.is_running(), "it ended");
+        Ok(())
+    })?;
+    guestinfo.set("swarmer.leave", "yes")?;
+    let exit = w1.exit(LEAVES_WITHIN)?;
+    ensure!(exit.code() == Some(LEFT), "it ended with {exit}");
+    ensure!(
+        guestinfo.get("swarmer.leave")?.as_deref() == Some("left"),
+        "no answer"
+    );
+    cluster.wait("it is no member", LEAVES_WITHIN, || {
+        ensure!(members(s1)?.len() == 1, "{:?}", members(s1)?);
+        Ok(())
+    })?;
+    story.phase("it does not join while the key stands, and does when its owner clears it");
+    w1.start()?;
+    let exit = w1.exit(LEAVES_WITHIN)?;
+    ensure!(exit.code() == Some(LEFT), "it ended with {exit}");
+    guestinfo.set("swarmer.leave", "0")?;
+    w1.start()?;
+    cluster.wait_serving()
 }

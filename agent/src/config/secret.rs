@@ -117,7 +117,8 @@ impl SecretSource {
     }
 
     /// Reads what the configuration says; `None`: it is none of the three local forms.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
         if let Some(path) = text.strip_prefix("file:") {
             return path.starts_with('/').then(|| Self::File(path.to_owned()));
         }

@@ -18,8 +18,12 @@ pub mod aws;
 pub mod guestinfo;
 
 mod cloud;
+#[cfg(test)]
+mod double;
 mod orders;
 mod provider;
+mod said;
+mod vsphere;
 mod web;
 
 pub use cloud::Cloud;
@@ -38,6 +42,7 @@ pub fn open(
 ) -> Result<Arc<dyn Provider>, ProviderError> {
     match kind {
         "aws" => Ok(Arc::new(aws::Aws::new(args, network)?)),
+        "vsphere" => Ok(Arc::new(vsphere::Vsphere::new(args, network)?)),
         _ => Err(ProviderError::Argument {
             provider: kind,
             key: "provider",
