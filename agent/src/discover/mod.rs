@@ -14,11 +14,20 @@ use futures_util::future::join_all;
 
 use crate::config::AdminNetwork;
 
+pub mod aws;
+pub mod guestinfo;
+
 mod cloud;
+#[cfg(test)]
+mod double;
+mod orders;
 mod provider;
+mod said;
+mod vsphere;
 mod web;
 
 pub use cloud::Cloud;
+pub use orders::Orders;
 pub use provider::{Fate, LeftOut, Machine, Provider, ProviderError};
 
 /// A look-up that takes longer counts as empty.
@@ -31,12 +40,25 @@ pub fn open(
     args: &BTreeMap<String, String>,
     network: &AdminNetwork,
 ) -> Result<Arc<dyn Provider>, ProviderError> {
-    let _ = (args, network);
-    Err(ProviderError::Argument {
-        provider: kind,
-        key: "provider",
-        expected: "one that this build can ask".to_owned(),
-    })
+    match kind {
+        "aws" => Ok(Arc::new(aws::Aws::new(args, network)?)),
+        "vsphere" => Ok(Arc::new(vsphere::Vsphere::new(args, network)?)),
+        _ => Err(ProviderError::Argument {
+            provider: kind,
+            key: "provider",
+            expected: "one that this build can ask".to_owned(),
+        }),
+    }
+}
+
+/// How that cloud tells a machine of its own that it will end, if it does.
+#[must_use]
+pub fn orders(kind: &str, args: &BTreeMap<String, String>) -> Option<Arc<dyn Orders>> {
+    match kind {
+        "aws" => Some(Arc::new(orders::Instance::new(aws::Api::new(args).ok()?))),
+        "vsphere" => Some(Arc::new(orders::OwnersKey)),
+        _ => None,
+    }
 }
 
 /// One entry of `join`.

@@ -242,7 +242,7 @@ servers:
     );
     let told = read(&wrong).unwrap_err().join("\n");
     assert!(
-        told.contains("servers.yml:4: join[1]: found \"provider=aws\""),
+        told.contains("servers.yml:4: join[1]: found provider=aws"),
         "{told}"
     );
     assert!(!told.contains("hunter2"), "{told}");
