@@ -13,7 +13,7 @@ from timeline import Failed, expect
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = Path(os.environ.get("SWARMER_TERRAFORM", ROOT / "target/terraform")).resolve()
 SWARMER = os.environ.get("SWARMER", str(ROOT / "target/release/swarmer"))
-LONGEST = 900
+LONGEST = 400
 
 
 def run(arguments, folder=None, environment=None, may_fail=False, given=None):
