@@ -55,7 +55,7 @@ packer:
 # Without a cloud and without a build of providers: seconds. make test-terraform does all.
 terraform:
 	@if ! terraform version >/dev/null 2>&1; then echo 'terraform: skipped, for want of terraform 1.9 or later' | tee -a $(SKIPPED); \
-	else SWARMER=$(abspath $(SWARMER)) python3 tests/terraform/run.py quick; fi
+	else SWARMER=$(abspath $(SWARMER)) SWARMER_SKIPPED=$(abspath $(SKIPPED)) python3 tests/terraform/run.py quick; fi
 
 unit:
 	cargo test --locked -p swarmer-agent

@@ -2,10 +2,23 @@
 # bucket. A worker can't read a server's token, nor anyone's user-data but its own.
 
 locals {
-  roles = {
-    server = nonsensitive(startswith(var.server_token, "ssm:")) ? nonsensitive(trimprefix(var.server_token, "ssm:")) : null
-    worker = nonsensitive(startswith(var.worker_token, "ssm:")) ? nonsensitive(trimprefix(var.worker_token, "ssm:")) : null
+  # Where a token is kept is no secret.
+  kept = {
+    server = try(nonsensitive(regex("^(?:ssm|secretsmanager):.+$", var.server_token)), "")
+    worker = try(nonsensitive(regex("^(?:ssm|secretsmanager):.+$", var.worker_token)), "")
   }
+  here = "${local.region}:${local.account}"
+  roles = { for role, place in local.kept : role => (
+    place == "" ? null :
+    startswith(place, "ssm:") ? {
+      action   = "ssm:GetParameter"
+      resource = "arn:${local.partition}:ssm:${local.here}:parameter/${trimprefix(trimprefix(place, "ssm:"), "/")}"
+      } : {
+      action = "secretsmanager:GetSecretValue"
+      # AWS puts six letters of its own behind a secret's name.
+      resource = startswith(place, "secretsmanager:arn:") ? trimprefix(place, "secretsmanager:") : "arn:${local.partition}:secretsmanager:${local.here}:secret:${trimprefix(place, "secretsmanager:")}-??????"
+    }
+  ) }
   groups_arn = "arn:${local.partition}:autoscaling:${local.region}:${local.account}:autoScalingGroup:*:autoScalingGroupName/${local.name}-*"
 }
 
@@ -37,8 +50,8 @@ data "aws_iam_policy_document" "node" {
     for_each = each.value == null ? [] : [each.value]
     content {
       sid       = "ReadToken"
-      actions   = ["ssm:GetParameter"]
-      resources = ["arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/${trimprefix(statement.value, "/")}"]
+      actions   = [statement.value.action]
+      resources = [statement.value.resource]
     }
   }
   dynamic "statement" {
@@ -66,7 +79,7 @@ data "aws_iam_policy_document" "node" {
       condition {
         test     = "StringLike"
         variable = "kms:ViaService"
-        values   = ["ssm.${local.region}.amazonaws.com", "s3.${local.region}.amazonaws.com"]
+        values   = ["ssm.${local.region}.amazonaws.com", "secretsmanager.${local.region}.amazonaws.com", "s3.${local.region}.amazonaws.com"]
       }
     }
   }

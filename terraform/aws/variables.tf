@@ -13,14 +13,14 @@ variable "cluster" {
 variable "server_token" {
   type        = string
   sensitive   = true
-  description = "What `swarmer token new` prints, or `ssm:/name` of a SecureString parameter that holds it: then it is in no user-data and in no state."
+  description = "What `swarmer token new` prints, or where AWS keeps it (`ssm:NAME` of a SecureString parameter, `secretsmanager:NAME`): then it is in no user-data and in no state, and only the servers' role may read it."
 }
 
 variable "worker_token" {
   type        = string
   default     = ""
   sensitive   = true
-  description = "What `swarmer token derive worker` prints, or `ssm:/name`. Needed if there are workers."
+  description = "What `swarmer token derive worker` prints, or where AWS keeps it. Needed if there are workers."
 }
 
 variable "settings" {

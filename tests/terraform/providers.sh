@@ -48,11 +48,10 @@ aws() {
     build aws "$mirror/aws/4.9.0/$platform/terraform-provider-aws_v4.9.0_x5" \
         github.com/hashicorp/terraform-provider-aws github.com/hashicorp/terraform-provider-aws@v4.9.0 \
         github.com/cycloidio/terraform-provider-aws@v1.60.1-0.20220513132327-e2dbdf90e533
-    # Later ones can start no machine from a launch template's second version.
     if ! "$cache/venv/bin/python" -c 'import moto.server, boto3' >/dev/null 2>&1; then
         begun=$(date +%s)
         python3 -m venv "$cache/venv"
-        "$cache/venv/bin/pip" install -q --disable-pip-version-check 'moto[server]==5.1.4' boto3
+        "$cache/venv/bin/pip" install -q --disable-pip-version-check 'moto[server]>=5.2.5,<6' boto3
         echo "providers: moto took $(($(date +%s) - begun)) s"
     fi
 }

@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from project import CACHE, run
 from timeline import Failed
@@ -92,7 +93,7 @@ class Moto(Simulator):
     def __init__(self, folder):
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        super().__init__([CACHE / "venv/bin/moto_server", "-H", "127.0.0.1", "-p", port], folder / "moto.log")
+        super().__init__([CACHE / "venv/bin/python", Path(__file__).with_name("moto_server.py"), "-H", "127.0.0.1", "-p", port], folder / "moto.log")
         self.wait(f"{self.url}/moto-api/data.json")
         self.environment = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": self.REGION}
 
@@ -109,6 +110,7 @@ class Moto(Simulator):
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   s3_use_path_style           = true
+  max_retries                 = 2
   endpoints {{
 {endpoints}
   }}

@@ -129,3 +129,15 @@ run "own_tags_are_not_ours" {
   }
   expect_failures = [var.tags]
 }
+
+run "a_token_that_aws_keeps" {
+  command = plan
+  variables {
+    server_token = "ssm:/swarmer/shop/server"
+    worker_token = "secretsmanager:shop-worker"
+  }
+  assert {
+    condition     = endswith(local.roles.server.resource, ":parameter/swarmer/shop/server") && endswith(local.roles.worker.resource, ":secret:shop-worker-??????") && local.roles.worker.action == "secretsmanager:GetSecretValue"
+    error_message = "Each role may read its own, and only that."
+  }
+}
