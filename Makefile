@@ -9,9 +9,11 @@ SWARMER := $(TARGET)/release/swarmer
 SKIPPED := $(TARGET)/skipped.txt
 IMAGES := $(TARGET)/image
 ROUNDS ?= 1000
+# Providers, simulators and the linter, once built, are kept.
+export SWARMER_TERRAFORM ?= $(abspath $(TARGET))/terraform
 
 .NOTPARALLEL:
-.PHONY: help demo test fix bench soak setup build check packer unit stories report deb box image iso test-image setup-image
+.PHONY: help demo test fix bench soak setup build check packer unit stories report deb box image iso test-image setup-image terraform test-terraform
 
 help:
 	@echo 'make demo   a real cluster on this machine: no root, no Docker'
@@ -20,6 +22,7 @@ help:
 	@echo 'make deb    the agent as a Debian package, for hosts that exist already'
 	@echo 'make box    the Vagrant box for libvirt; make image: the disk image; make iso: the bootable ISO'
 	@echo 'make test-image  builds image and ISO, boots them, and tells how it went'
+	@echo 'make test-terraform  makes, reads back, replaces and destroys clusters on simulators of AWS and vSphere'
 	@echo 'make bench  the figures, beside those of the peers that are installed'
 	@echo 'make soak   ROUNDS=$(ROUNDS) rounds of kills and power cuts'
 
@@ -28,7 +31,7 @@ demo:
 	cargo build --release --locked -p swarmer-agent
 	$(SWARMER) demo
 
-test: setup check packer build unit stories report
+test: setup check packer build terraform unit stories report
 
 setup:
 	@tests/setup.sh
@@ -49,6 +52,11 @@ packer:
 	@if packer version >/dev/null 2>&1; then packer/build.sh validate >/dev/null && echo 'packer: all sources are valid'; \
 	else echo 'packer validate: skipped, for want of packer' | tee -a $(SKIPPED); fi
 
+# Without a cloud and without a build of providers: seconds. make test-terraform does all.
+terraform:
+	@if ! terraform version >/dev/null 2>&1; then echo 'terraform: skipped, for want of terraform 1.9 or later' | tee -a $(SKIPPED); \
+	else SWARMER=$(abspath $(SWARMER)) SWARMER_SKIPPED=$(abspath $(SKIPPED)) python3 tests/terraform/run.py quick; fi
+
 unit:
 	cargo test --locked -p swarmer-agent
 
@@ -67,6 +75,8 @@ report:
 fix:
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 	cargo fmt --all
+	terraform fmt -recursive terraform
+	python3 terraform/document.py
 
 bench: build
 	@tests/setup.sh bench
@@ -100,3 +110,9 @@ test-image: setup setup-image build
 
 setup-image:
 	@tests/setup.sh image
+
+# The first time builds the providers, which takes minutes; after that about two.
+test-terraform: build
+	@tests/setup.sh terraform
+	@tests/terraform/providers.sh vsphere aws lint
+	@SWARMER=$(abspath $(SWARMER)) $(SWARMER_TERRAFORM)/venv/bin/python tests/terraform/run.py all

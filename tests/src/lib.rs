@@ -6,6 +6,7 @@
 //!   error says what was seen instead.
 //! * [`disk::LossyDisk`] forgets at a crash whatever was not synced.
 //! * [`vm::Vm`] boots the image in an emulated machine of its own; [`vagrant::Project`] has a cluster of them.
+//! * [`amazon::Amazon`] stands in for a cloud: metadata, instances, lifecycle hooks, secrets.
 //! * [`faults`] draws faults from a seed, which is printed; [`ledger`] remembers what was acknowledged.
 //!
 //! ```no_run
@@ -23,12 +24,14 @@
 //! can run at once; what a test cannot have here it skips aloud, with the reason.
 
 pub mod address;
+pub mod amazon;
 pub mod binary;
 pub mod cluster;
 pub mod diagnosis;
 pub mod disk;
 pub mod dns;
 pub mod faults;
+pub mod guestinfo;
 pub mod http;
 pub mod lab;
 pub mod ledger;

@@ -111,6 +111,7 @@ impl Node {
         fs::write(self.config_path(), text)?;
         let mut command = self.place.command(binary::swarmer()?);
         command.arg("agent").arg("--config").arg(self.config_path());
+        command.envs(self.settings().environment);
         let agent = Process::spawn(&self.name, command, &self.log_path())?;
         *self.agent() = Some(agent);
         Ok(())

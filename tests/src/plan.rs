@@ -32,6 +32,8 @@ enum Storage {
     Own,
     /// All in one, which stands in for S3.
     Shared,
+    /// All in a bucket: the section `s3` as a YAML map.
+    Bucket(String),
 }
 
 impl Plan {
@@ -85,6 +87,15 @@ impl Plan {
     pub fn shared_registry(self) -> Self {
         Self {
             registry: Some(Storage::Shared),
+            ..self
+        }
+    }
+
+    /// With registries on a bucket; `s3` is that section of the file, as a YAML map.
+    #[must_use]
+    pub fn registry_on(self, s3: &str) -> Self {
+        Self {
+            registry: Some(Storage::Bucket(s3.to_owned())),
             ..self
         }
     }
@@ -167,8 +178,9 @@ impl Plan {
             join: Vec::new(),
             token: String::new(),
             registry: self.registry.as_ref().map(|storage| match storage {
-                Storage::Own => own.join("registry"),
-                Storage::Shared => folder.join("registry"),
+                Storage::Own => filesystem(&own),
+                Storage::Shared => filesystem(folder),
+                Storage::Bucket(s3) => format!("{{ s3: {s3} }}"),
             }),
             data_dir,
             ports,
@@ -176,6 +188,11 @@ impl Plan {
             recursors: Some("[]".to_owned()),
             docker: format!("{{ enabled: {} }}", self.docker),
             more: self.more.clone(),
+            environment: BTreeMap::new(),
         }
     }
+}
+
+fn filesystem(folder: &Path) -> String {
+    format!("{{ filesystem: {} }}", folder.join("registry").display())
 }

@@ -1,5 +1,6 @@
 //! A node's `swarmer.yaml`, as cloud-init would write it.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -82,10 +83,12 @@ pub struct Settings {
     pub recursors: Option<String>,
     /// The `docker` section, as a YAML map.
     pub docker: String,
-    /// Where its registry stores, if it may have one.
-    pub registry: Option<PathBuf>,
+    /// Where its registry stores, if it may have one, as a YAML map.
+    pub registry: Option<String>,
     /// Lines for the end of the file.
     pub more: String,
+    /// What the agent's environment has more than the test's; not in the file.
+    pub environment: BTreeMap<String, String>,
 }
 
 impl Display for Settings {
@@ -125,12 +128,8 @@ impl Display for Settings {
         }
         writeln!(f, "docker: {}", self.docker)?;
         match &self.registry {
-            Some(folder) => {
-                let folder = folder.display();
-                writeln!(
-                    f,
-                    "registry: {{ enabled: true, storage: {{ filesystem: {folder} }} }}"
-                )?;
+            Some(storage) => {
+                writeln!(f, "registry: {{ enabled: true, storage: {storage} }}")?;
             }
             None => writeln!(f, "registry: {{ enabled: false }}")?,
         }

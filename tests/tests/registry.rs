@@ -7,8 +7,9 @@ use anyhow::{Context, Result, ensure};
 use harness::Cluster;
 use harness::lab::{self, Lab};
 use harness::needs::{self, Need};
+use harness::process::Process;
 use harness::story::Story;
-use harness::wait;
+use harness::{binary, wait};
 
 const NAME: &str = "registry.service.dev.test";
 const IMAGE: &str = "registry.service.dev.test:5000/app";
@@ -165,4 +166,77 @@ fn with_shared_storage_nothing_is_lost_with_its_host() -> Result<()> {
     lab.heal_all()?;
     cluster.wait_serving()?;
     pull(&cluster, &old, "kept").map(drop)
+}
+
+/// A service that speaks S3, on the switch of the lab.
+struct Bucket {
+    service: Process,
+}
+
+impl Bucket {
+    const AT: &str = "http://10.77.0.1:5583";
+
+    fn start(lab: &Lab, folder: &std::path::Path) -> Result<Self> {
+        let mut command = lab.command(moto()?.to_str().context("an odd path")?);
+        command.args(["-H", "0.0.0.0", "-p", "5583"]);
+        let service = Process::spawn("moto", command, &folder.join("moto.log"))?;
+        let bucket = format!("{}/images", Self::AT);
+        // It wants to see a signature, and checks none.
+        let signature = "Authorization: AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/\
+                         aws4_request, SignedHeaders=host, Signature=x";
+        wait::for_fact("there is a bucket", STARTS_WITHIN, || {
+            let mut curl = lab.command("curl");
+            curl.args(["-sf", "-X", "PUT", "-H", signature, &bucket]);
+            harness::process::run(&mut curl).map(drop)
+        })?;
+        Ok(Self { service })
+    }
+}
+
+/// Where `tests/setup.sh` put it.
+fn moto() -> Result<std::path::PathBuf> {
+    Ok(binary::target_directory()?.join("moto/bin/moto_server"))
+}
+
+#[test]
+fn on_s3_what_one_host_took_the_next_one_gives() -> Result<()> {
+    let test = "on_s3_what_one_host_took_the_next_one_gives";
+    let moto = moto()?.to_string_lossy().into_owned();
+    if !can_run(test) || !needs::met(test, &[Need::Program("curl"), Need::File(moto.leak())]) {
+        return Ok(());
+    }
+    let story = Story::of("on S3, what one host took the next one gives");
+    let lab = Arc::new(Lab::new()?);
+    let folder = harness::scratch::Scratch::new("bucket")?;
+    let mut bucket = Bucket::start(&lab, folder.path())?;
+    let s3 = format!(
+        "{{ bucket: images, region: us-east-1, regionendpoint: \"{}\", accesskey: a, \
+         secretkey: b, secure: false, rootdirectory: /pictures, chunksize: 5242880, \
+         storageclass: REDUCED_REDUNDANCY, redirect: false }}",
+        Bucket::AT
+    );
+    let cluster = Cluster::of(3)
+        .in_lab(&lab)
+        .docker()
+        .registry_on(&s3)
+        .start()?;
+    cluster.wait("a push succeeds", STARTS_WITHIN, || {
+        push(&cluster, "s1", "kept")
+    })?;
+    let old = host(&cluster)?;
+    story.phase(&format!("kill -9 of the agent on {old}, which took it"));
+    cluster.node(&old).kill()?;
+    let other = ["s1", "s2", "s3"].into_iter().find(|name| *name != old);
+    let other = other.context("three servers")?;
+    let (took, pulled) = wait::timed(|| {
+        cluster.wait("the next host gives it, by name", MOVES_WITHIN, || {
+            let now = host(&cluster)?;
+            ensure!(now != old, "DNS still names {now}");
+            pull(&cluster, other, "kept").map(drop)
+        })
+    });
+    pulled?;
+    story.phase(&format!("pulled after {:.1} s", took.as_secs_f64()));
+    ensure!(bucket.service.is_running(), "the bucket's service ended");
+    Ok(())
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::cluster::nursery::NurseryError;
 use crate::config::SecretError;
+use crate::discover::ProviderError;
 use crate::disk::DiskError;
 use crate::dns::DnsError;
 use crate::model::NameError;
@@ -43,6 +44,9 @@ pub enum AgentError {
         /// The node's.
         role: crate::model::Role,
     },
+    /// A cloud in `join`.
+    #[error("join: {0}")]
+    Provider(#[from] ProviderError),
     /// Where the token should be.
     #[error("token: {0}")]
     Secret(#[from] SecretError),

@@ -176,6 +176,15 @@ impl Links {
         });
         tasks.critical("leases", leases);
         tasks.critical("sessions", sessions);
+        let witnesses = joined.sources.clouds();
+        let witnesses: Vec<_> = witnesses
+            .map(|cloud| Arc::clone(cloud.provider()))
+            .collect();
+        if !witnesses.is_empty() {
+            let lease = joined.me.timing.lease;
+            let witness = loops::witness::run(hands.clone(), lease, witnesses, shutdown.clone());
+            tasks.critical("witness", witness);
+        }
         tasks.critical(
             "autopilot",
             loops::autopilot::run(hands, genesis, shutdown.clone()),
@@ -221,7 +230,7 @@ impl Links {
             certificates: Arc::clone(certificates),
             path: Arc::clone(&self.path),
             peers: Arc::clone(&self.peers),
-            token: Some(joined.token.clone()),
+            token: joined.token.watch(),
             sources: joined.sources.clone(),
             in_use: edges::on_certificate(joined, report),
         };

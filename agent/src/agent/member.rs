@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
+use super::join_token::JoinToken;
+use super::leaving::{self, Gone, Manner};
 use super::links::Links;
 use super::operations::Acts;
-use super::{AgentError, edges, leaving};
+use super::run::End;
+use super::told::{self, Ear};
+use super::{AgentError, edges, machine};
 use crate::cluster::door::Door;
 use crate::cluster::me::Me;
 use crate::cluster::papers::Papers;
@@ -17,9 +22,11 @@ use crate::discover::Sources;
 use crate::disk::DataDir;
 use crate::http::{self, Api};
 use crate::loops;
+use crate::loops::swarm::SwarmStatus;
 use crate::model::Role;
-use crate::pki::{ALPN_JOIN, ALPN_RPC, CertStore, PeerIdentity, PkiError, Token, tls};
+use crate::pki::{ALPN_JOIN, ALPN_RPC, CertStore, PeerIdentity, PkiError, tls};
 use crate::rpc::PickConfig;
+use crate::store::raft::Raft;
 use crate::store::report::Report;
 use crate::store::{LocalServices, Store};
 use crate::task::Tasks;
@@ -32,8 +39,9 @@ pub(super) struct Joined {
     pub(super) config: Config,
     pub(super) me: Arc<Me>,
     pub(super) disk: DataDir,
-    pub(super) token: Token,
+    pub(super) token: JoinToken,
     pub(super) sources: Sources,
+    pub(super) ear: Ear,
     pub(super) papers: Papers,
     pub(super) store: Arc<Store>,
     pub(super) local: Arc<LocalServices>,
@@ -77,7 +85,7 @@ pub(super) fn pick_config(me: &Me, certificates: &Arc<CertStore>) -> Result<Pick
 }
 
 /// Runs the member until the shutdown, a failure, or its leave.
-pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(), AgentError> {
+pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<End, AgentError> {
     let shutdown = tasks.shutdown().clone();
     let me = Arc::clone(&joined.me);
     let papers = &joined.papers;
@@ -105,13 +113,11 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
     );
     tasks.critical("services", services);
     edges::containers(&joined, tasks);
+    let (sources, local) = (joined.sources.clone(), Arc::clone(&joined.local));
+    tasks.spawn("machine", machine::learn(sources, local, me.boot));
     tracing::info!(cluster = %papers.cluster, "a member");
 
-    let result = tokio::select! {
-        () = shutdown.begun() => Ok(()),
-        failure = tasks.first_failure() => Err(failure.into()),
-        () = joined.acts.told_to_leave() => leaving::leave(&joined, links.raft.as_ref(), swarm).await,
-    };
+    let result = until_the_end(&joined, links.raft.as_ref(), swarm, tasks).await;
     if let Some(raft) = &links.raft {
         raft.step_down().await;
     }
@@ -124,6 +130,32 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<(
         raft.stop().await;
     }
     result
+}
+
+async fn until_the_end(
+    joined: &Joined,
+    raft: Option<&Raft>,
+    swarm: Option<watch::Receiver<SwarmStatus>>,
+    tasks: &Tasks,
+) -> Result<End, AgentError> {
+    let gone = tokio::select! {
+        end = stopped(tasks) => return end,
+        () = joined.acts.told_to_leave() => {
+            leaving::leave(joined, raft, swarm, Manner::Asked).await?
+        }
+        given = joined.ear.told() => told::go(joined, raft, swarm, &given).await?,
+    };
+    match gone {
+        Gone::Left => Ok(End::Left),
+        Gone::Needed => stopped(tasks).await,
+    }
+}
+
+async fn stopped(tasks: &Tasks) -> Result<End, AgentError> {
+    tokio::select! {
+        () = tasks.shutdown().begun() => Ok(End::Stopped),
+        failure = tasks.first_failure() => Err(failure.into()),
+    }
 }
 
 fn serve_https(

@@ -6,11 +6,14 @@
 
 mod address;
 mod bind;
+mod dns_config;
 pub(crate) mod edges;
 mod error;
+mod join_token;
 mod leaving;
 mod links;
 pub mod logging;
+mod machine;
 mod member;
 mod operations;
 mod resolv;
@@ -18,6 +21,7 @@ mod run;
 mod systemd;
 #[cfg(test)]
 mod systemd_tests;
+mod told;
 
 pub use error::AgentError;
-pub use run::run;
+pub use run::{End, run};

@@ -1,51 +1,59 @@
 //! The agent from start to end, in order.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::bind::bind;
+use super::dns_config::dns_config;
+use super::join_token::{self, JoinToken};
 use super::member::{self, Doors, Joined};
 use super::operations::Acts;
 use super::systemd::{self, Manager};
-use super::{AgentError, address, resolv};
+use super::told::{self, Ear};
+use super::{AgentError, address};
 use crate::cluster::door::Door;
 use crate::cluster::me::Me;
 use crate::cluster::nursery::{Nursery, NurseryError};
 use crate::cluster::papers::{self, Papers};
 use crate::cluster::{authority, worker_join};
-use crate::config::{Config, JoinSource, Recursors, Secret, SecretError, SecretSource};
+use crate::config::{Config, JoinSource, Secret, SecretError, SecretSource};
 use crate::decide::lease::Timing;
-use crate::discover::{Source, Sources};
+use crate::discover::{self, Cloud, ProviderError, Source, Sources};
 use crate::disk::DataDir;
-use crate::dns::{Dns, DnsConfig, DnsStats};
+use crate::dns::{Dns, DnsStats};
 use crate::http::{self, Api, Identity, Operations, Parts};
 use crate::model::{BootId, Name, NodeRow, Ports, Role};
-use crate::pki::{NodeKey, Token, Validity, random, tls};
+use crate::pki::{NodeKey, Validity, random, tls};
 use crate::rpc;
 use crate::store::{LocalServices, Store};
 use crate::task::{Shutdown, Tasks, clock};
 
-/// Where Docker takes its networks from (`default-address-pools`, first block). Most of them are made
-/// after the agent has started: its containers' queries come from there, to the bridge's address.
-const DOCKER_POOL: (IpAddr, u8) = (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12);
 /// The socket on which root is an operator.
 const SOCKET: &str = "swarmer.sock";
 const PRIVATE: u32 = 0o600;
 /// Everything that runs gets this long to finish.
 const DRAIN: Duration = Duration::from_secs(8);
 
+/// How an agent ends well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to stop, and may be started again.
+    Stopped,
+    /// It left its cluster; if it is started again, it joins as a new node.
+    Left,
+}
+
 /// Runs the agent until a signal, a leave, or the failure of a critical part.
-pub async fn run(config: Config) -> Result<(), AgentError> {
+pub async fn run(config: Config) -> Result<End, AgentError> {
     log_warnings(&config);
     raise_file_limit();
-    let token = token(&config)?;
+    let here = join_token::on_this_host(&config)?;
     let manager = Manager::of_environment();
     let network = &config.admin_network;
     manager.status(&format!("waiting for an address in {network}"));
@@ -63,8 +71,9 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
 
     // Who we are to others, from the first connection on.
     let door = Arc::new(Door::default());
+    let token = JoinToken::find(here, &config, &disk, &me, &tasks)?;
     if me.role == Role::Worker {
-        door.set_worker(token.clone());
+        tasks.spawn("worker door", open_worker_door(&token, &door, &shutdown));
     }
     let certificates = tls::CertStore::empty();
     let pick = member::pick_config(&me, &certificates)?;
@@ -78,10 +87,19 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     // Whoever starts after us may count on DNS and HTTP, cluster or not.
     systemd::ready(&manager, &me, &local.store, &tasks);
 
-    let sources = sources(&config);
+    let mut end = End::Stopped;
+    let sources = sources(&config)?;
+    let ear = Ear::listen(&config.join, &tasks);
     let entered = tokio::select! {
         entered = enter(&me, &disk, &token, &sources, &door, &shutdown) => entered,
         failure = tasks.first_failure() => Err(failure.into()),
+        given = ear.told() => {
+            tracing::warn!("this machine is about to end: it does not join");
+            told::done(&*given.by).await;
+            shutdown.begin();
+            end = End::Left;
+            Ok(None)
+        }
     };
     let result = match entered {
         Ok(Some(papers)) => {
@@ -98,6 +116,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
                 disk,
                 token,
                 sources,
+                ear,
                 papers,
                 store: local.store,
                 local: local.services,
@@ -106,7 +125,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
             };
             member::run(joined, doors, &tasks).await
         }
-        Ok(None) => Ok(()),
+        Ok(None) => Ok(end),
         Err(error) => Err(error),
     };
     shutdown.begin();
@@ -185,7 +204,7 @@ fn serve_host(
 async fn enter(
     me: &Arc<Me>,
     disk: &DataDir,
-    token: &Token,
+    token: &JoinToken,
     sources: &Sources,
     door: &Door,
     shutdown: &Shutdown,
@@ -213,22 +232,30 @@ async fn enter(
         tracing::warn!("this node's certificate has expired while it was off; getting a new one");
         papers.certificate = match &papers.server {
             Some(server) => authority::sign_own(me, papers.cluster, server, clock::wall())?,
-            None => match worker_join::join(me, token, sources, shutdown).await? {
-                Some(anew) => anew.certificate,
-                None => return Ok(None),
-            },
+            None => {
+                let Some(token) = token.get(shutdown).await else {
+                    return Ok(None);
+                };
+                match worker_join::join(me, &token, sources, shutdown).await? {
+                    Some(anew) => anew.certificate,
+                    None => return Ok(None),
+                }
+            }
         };
         papers::keep(disk, &papers)?;
         return Ok(Some(papers));
     }
+    let Some(token) = token.get(shutdown).await else {
+        return Ok(None);
+    };
     if me.role == Role::Worker {
-        let papers = worker_join::join(me, token, sources, shutdown).await?;
+        let papers = worker_join::join(me, &token, sources, shutdown).await?;
         if let Some(papers) = &papers {
             papers::keep(disk, papers)?;
         }
         return Ok(papers);
     }
-    let nursery = Nursery::open(Arc::clone(me), disk.clone(), token.clone())?;
+    let nursery = Nursery::open(Arc::clone(me), disk.clone(), token)?;
     door.set_host(Arc::clone(&nursery) as Arc<_>);
     match nursery.run(sources, shutdown).await {
         Ok(papers) => Ok(Some(papers)),
@@ -291,16 +318,18 @@ fn api(
     })
 }
 
-fn token(config: &Config) -> Result<Token, AgentError> {
-    let secret = resolve(&config.token)?;
-    let token: Token = secret.expose().parse()?;
-    if token.role() != config.role {
-        return Err(AgentError::TokenRole {
-            found: token.role(),
-            role: config.role,
-        });
+/// A worker says what it is, to those who know the same secret.
+fn open_worker_door(
+    token: &JoinToken,
+    door: &Arc<Door>,
+    shutdown: &Shutdown,
+) -> impl Future<Output = ()> + use<> {
+    let (token, door, shutdown) = (token.clone(), Arc::clone(door), shutdown.clone());
+    async move {
+        if let Some(token) = token.get(&shutdown).await {
+            door.set_worker(token);
+        }
     }
-    Ok(token)
 }
 
 /// Blocking queries and upstream look-ups take a descriptor each; the soft limit is for programs
@@ -378,82 +407,20 @@ fn host_name() -> Result<Name, AgentError> {
     Ok(Name::new(label)?)
 }
 
-fn sources(config: &Config) -> Sources {
-    let list = config.join.iter().filter_map(|source| match source {
-        JoinSource::Address(address) => Some(Source::Address(*address)),
-        JoinSource::Dns { host, port } => Some(Source::Dns {
+fn sources(config: &Config) -> Result<Sources, AgentError> {
+    let list = config.join.iter().map(|source| match source {
+        JoinSource::Address(address) => Ok(Source::Address(*address)),
+        JoinSource::Dns { host, port } => Ok(Source::Dns {
             host: host.clone(),
             port: *port,
         }),
-        // Refused by the config's reader: this version knows no provider.
-        JoinSource::Provider { .. } => None,
+        JoinSource::Provider { kind, args, port } => {
+            let provider = discover::open(kind, args, &config.admin_network)?;
+            Ok(Source::Cloud(Cloud::new(provider, *port)))
+        }
     });
-    Sources::new(list.collect())
-}
-
-fn dns_config(config: &Config, me: &Me, disk: &DataDir) -> Result<DnsConfig, AgentError> {
-    let loopback: IpAddr = Ipv4Addr::LOCALHOST.into();
-    let mut listen = vec![me.address];
-    if !me.address.is_loopback() {
-        listen.push(loopback);
-    }
-    let bridges = address::docker_bridges();
-    let docker = config.docker.enabled && !me.address.is_loopback();
-    let later: Vec<IpAddr> = if docker {
-        bridges.iter().map(|bridge| bridge.ip.into()).collect()
-    } else {
-        Vec::new()
-    };
-    let own: Vec<IpAddr> = listen.iter().chain(&later).copied().collect();
-    let recursors = match &config.dns.recursors {
-        Recursors::Auto => resolv::upstreams(disk, &own)?,
-        Recursors::List(list) => list.clone(),
-    };
-    Ok(DnsConfig {
-        dc: me.dc.clone(),
-        stack: me.stack.clone(),
-        listen,
-        listen_later: later,
-        port: me.ports.dns,
-        recursors,
-        recurse_for: recurse_for(me.address),
-        recurse_for_later: containers(&bridges),
-        ttl: 0,
-    })
-}
-
-/// Whose queries are passed on: the admin network's and loopback's.
-fn recurse_for(address: IpAddr) -> Vec<IpNet> {
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let admin = interfaces
-        .iter()
-        .filter_map(|interface| match &interface.addr {
-            if_addrs::IfAddr::V4(v4) if IpAddr::V4(v4.ip) == address => {
-                Some((v4.ip.into(), v4.prefixlen))
-            }
-            if_addrs::IfAddr::V6(v6) if IpAddr::V6(v6.ip) == address => {
-                Some((v6.ip.into(), v6.prefixlen))
-            }
-            _ => None,
-        });
-    let loopback = [
-        (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
-        (IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),
-    ];
-    networks(admin.chain(loopback))
-}
-
-/// Whose queries are passed on at Docker's bridges.
-fn containers(bridges: &[if_addrs::Ifv4Addr]) -> Vec<IpNet> {
-    let bridges = bridges.iter();
-    let bridges = bridges.map(|bridge| (IpAddr::V4(bridge.ip), bridge.prefixlen));
-    networks(bridges.chain([DOCKER_POOL]))
-}
-
-fn networks(nets: impl Iterator<Item = (IpAddr, u8)>) -> Vec<IpNet> {
-    nets.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok())
-        .map(|net| net.trunc())
-        .collect()
+    let list = list.collect::<Result<_, ProviderError>>()?;
+    Ok(Sources::new(list))
 }
 
 fn stop_on_signals(tasks: &Tasks) -> Result<(), AgentError> {

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::agent::{logging, run};
+use crate::agent::{End, logging, run};
 use crate::config::{Config, EX_CONFIG};
 use crate::task::Chain;
+
+/// It left for good: whatever starts it again would make it join as a new node.
+const EX_LEFT: u8 = 10;
 
 /// Runs the agent of the node whose file this is.
 pub(super) fn main(path: &Path) -> ExitCode {
@@ -38,7 +41,8 @@ pub(super) fn main(path: &Path) -> ExitCode {
     // What still runs ends here, so that the reason is the last line.
     drop(runtime);
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(End::Stopped) => ExitCode::SUCCESS,
+        Ok(End::Left) => ExitCode::from(EX_LEFT),
         Err(error) => {
             tracing::error!("{}", Chain(&error));
             if error.is_configuration() {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::authority;
 use super::me::Me;
 use super::messages::{Call, CallReply};
@@ -49,7 +51,7 @@ pub struct Renewal {
     /// Connections, made anew with the new certificate.
     pub peers: Arc<Peers>,
     /// For a worker whose certificate has expired: it proves itself again.
-    pub token: Option<Token>,
+    pub token: watch::Receiver<Option<Token>>,
     /// Where servers may be.
     pub sources: Sources,
     /// Told of every certificate that comes into use, the first included.
@@ -123,8 +125,9 @@ impl Renewal {
             }
         }
         let expired = Validity::of_pem(&self.papers.certificate)?.is_over(clock::wall());
-        if let (true, Some(token)) = (expired, &self.token) {
-            let joined = worker_join::join(&self.me, token, &self.sources, shutdown).await?;
+        let token = self.token.borrow().clone();
+        if let (true, Some(token)) = (expired, token) {
+            let joined = worker_join::join(&self.me, &token, &self.sources, shutdown).await?;
             return joined
                 .map(|papers| papers.certificate)
                 .ok_or(RenewalError::Nobody);

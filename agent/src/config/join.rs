@@ -7,8 +7,61 @@ use std::net::{IpAddr, SocketAddr};
 /// The port of a peer that is named without one.
 pub const DEFAULT_RPC_PORT: u16 = 8300;
 
-/// Kinds of `provider=` that this version can ask: none yet.
-const PROVIDERS: [&str; 0] = [];
+/// What stands behind one `provider=`, in the words that users of go-discover know. `port` goes
+/// with each: the RPC port of the machines that are found.
+struct Form {
+    kind: &'static str,
+    required: &'static [&'static str],
+    optional: &'static [&'static str],
+}
+
+/// The clouds that this version can ask.
+const PROVIDERS: [Form; 4] = [
+    Form {
+        kind: "aws",
+        required: &["tag_key", "tag_value"],
+        optional: &[
+            "region",
+            "addr_type",
+            "service",
+            "access_key_id",
+            "secret_access_key",
+            "session_token",
+            "endpoint",
+        ],
+    },
+    Form {
+        kind: "vsphere",
+        required: &["category_name", "tag_name", "host"],
+        optional: &[
+            "user",
+            "password",
+            "folder",
+            "ca_file",
+            "thumbprint",
+            "timeout",
+        ],
+    },
+    Form {
+        kind: "gce",
+        required: &["tag_value"],
+        optional: &["project_name", "zone_pattern", "credentials_file"],
+    },
+    Form {
+        kind: "azure",
+        required: &["subscription_id"],
+        optional: &[
+            "tag_name",
+            "tag_value",
+            "resource_group",
+            "vm_scale_set",
+            "tenant_id",
+            "client_id",
+            "secret_access_key",
+            "environment",
+        ],
+    },
+];
 
 /// One entry of `join`. All are asked, again and again.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,9 +78,11 @@ pub enum JoinSource {
     /// `provider=kind key=value …`: what a cloud knows.
     Provider {
         /// Which cloud.
-        kind: String,
+        kind: &'static str,
         /// Its arguments; may hold secrets.
         args: BTreeMap<String, String>,
+        /// The RPC port of the machines.
+        port: u16,
     },
 }
 
@@ -44,12 +99,18 @@ pub(super) enum JoinError {
     Arguments,
     /// A cloud that this version can't ask.
     UnknownProvider,
+    /// A key that this provider does not have.
+    UnknownKey(&'static str, String),
+    /// A key that this provider needs.
+    MissingKey(&'static str, &'static str),
+    /// `port` is none.
+    Port,
 }
 
 impl JoinError {
     /// What would be right.
-    pub(super) fn expected(&self) -> &'static str {
-        match self {
+    pub(super) fn expected(&self) -> String {
+        let fixed = match self {
             Self::Form => "an address with or without a port, \"dns:NAME\", or \"provider=KIND …\"",
             Self::BareName => "\"dns:\" before a name that is to be looked up",
             Self::Dns => "\"dns:NAME\" or \"dns:NAME:PORT\" with a host's full name",
@@ -57,13 +118,37 @@ impl JoinError {
                 "\"provider=KIND\" and then KEY=VALUE, each key once, with spaces between"
             }
             Self::UnknownProvider => {
-                "addresses or \"dns:NAME\": this version of swarmer can't ask that provider yet"
+                let kinds: Vec<&str> = PROVIDERS.iter().map(|form| form.kind).collect();
+                return format!(
+                    "addresses, \"dns:NAME\", or one of provider={}",
+                    kinds.join("|")
+                );
             }
-        }
+            Self::UnknownKey(kind, key) => {
+                let keys: Vec<&str> = PROVIDERS
+                    .iter()
+                    .filter(|form| form.kind == *kind)
+                    .flat_map(|form| form.required.iter().chain(form.optional))
+                    .copied()
+                    .collect();
+                let keys = keys.join(", ");
+                return format!("keys that provider={kind} has ({keys}, port), and not {key}");
+            }
+            Self::MissingKey(kind, key) => {
+                return format!("provider={kind} with {key}=… among its arguments");
+            }
+            Self::Port => "port=PORT with the RPC port of the machines, 1 to 65535",
+        };
+        fixed.to_owned()
     }
 }
 
 impl JoinSource {
+    /// One entry, as it stands in the file. The error is what would be right, and quotes nothing.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Self::read(text).map_err(|error| error.expected())
+    }
+
     pub(super) fn read(text: &str) -> Result<Self, JoinError> {
         if let Some(name) = text.strip_prefix("dns:") {
             return read_dns(name);
@@ -120,11 +205,28 @@ fn read_provider(text: &str) -> Result<JoinSource, JoinError> {
         }
     }
     let kind = args.remove("provider").ok_or(JoinError::Arguments)?;
-    if PROVIDERS.contains(&kind.as_str()) {
-        Ok(JoinSource::Provider { kind, args })
-    } else {
-        Err(JoinError::UnknownProvider)
+    let form = PROVIDERS.iter().find(|form| form.kind == kind);
+    let form = form.ok_or(JoinError::UnknownProvider)?;
+    let kind = form.kind;
+    let port = match args.remove("port").map(|port| port.parse()) {
+        None => DEFAULT_RPC_PORT,
+        Some(Ok(port)) if port != 0 => port,
+        Some(_) => return Err(JoinError::Port),
+    };
+    let known = |key: &&String| form.required.iter().chain(form.optional).any(|k| k == key);
+    if let Some(key) = args.keys().find(|key| !known(key)) {
+        return Err(JoinError::UnknownKey(kind, quotable(key)));
     }
+    if let Some(key) = form.required.iter().find(|key| !args.contains_key(**key)) {
+        return Err(JoinError::MissingKey(kind, key));
+    }
+    Ok(JoinSource::Provider { kind, args, port })
+}
+
+/// A key that looks like a word; anything else may be a piece of a secret.
+fn quotable(key: &str) -> String {
+    let word = key.len() <= 32 && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if word { key } else { "another" }.to_owned()
 }
 
 /// RFC 1123 section 2.1, with a letter in the last label so that no bad address passes.
@@ -174,6 +276,10 @@ mod tests {
             ("[fd00::1]:1", "[fd00::1]:1"),
             ("dns:Servers.Example.com.", "dns:servers.example.com:8300"),
             ("dns:servers:83", "dns:servers:83"),
+            (
+                "provider=aws tag_key=swarmer tag_value=vagrant-dev",
+                "provider=aws",
+            ),
         ];
         for (text, read) in cases {
             assert_eq!(JoinSource::read(text).unwrap().to_string(), read);
@@ -200,9 +306,19 @@ mod tests {
             ("provider=", Arguments),
             ("provider=aws tag", Arguments),
             ("provider=aws a=1 a=2", Arguments),
+            ("provider=cloudy tag_key=swarmer", UnknownProvider),
             (
-                "provider=aws tag_key=swarmer tag_value=vagrant-dev",
-                UnknownProvider,
+                "provider=aws tag_key=swarmer",
+                MissingKey("aws", "tag_value"),
+            ),
+            ("provider=aws tag_key=a tag_value=b port=0", Port),
+            (
+                "provider=aws tag_key=a tag_value=b regoin=x",
+                UnknownKey("aws", "regoin".into()),
+            ),
+            (
+                "provider=aws tag_key=a tag_value=b S3CRET=x",
+                UnknownKey("aws", "another".into()),
             ),
         ];
         for (text, error) in cases {

@@ -18,6 +18,7 @@ mod guess;
 mod join;
 mod network;
 mod parse;
+mod s3;
 mod schema;
 mod secret;
 mod sections;
@@ -36,11 +37,11 @@ pub use error::{ConfigError, ConfigErrors, Place, Problem};
 pub use join::{DEFAULT_RPC_PORT, JoinSource};
 pub use network::AdminNetwork;
 pub use schema::schema;
-pub use secret::{Secret, SecretError, SecretSource};
+pub use secret::{Keeper, Secret, SecretError, SecretSource};
 pub use servers::{Machine, Servers, servers_schema};
 pub use shape::{
     Config, Dns, Docker, Listen, Log, LogFormat, LogLevel, Recursors, Registrator, Registry, S3,
-    Storage, SwarmMode, Timing,
+    Setting, Storage, SwarmMode, Timing,
 };
 pub use template::{Part, Template};
 

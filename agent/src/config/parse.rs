@@ -38,9 +38,8 @@ pub(super) const ROLE: &str = "server or worker";
 const EXPECT: &str =
     "how many servers must meet before the first election (1 to 9, best an odd number)";
 const NETWORK: &str = "a network like 192.168.101.0/24, an address, or an interface's name";
-const JOIN: &str = "a list of peers";
-const TOKEN: &str =
-    "the join token of this role, \"${NAME}\" of the environment, or \"file:/path\"";
+pub(super) const JOIN: &str = "a list of peers";
+const TOKEN: &str = "the join token of this role, \"${NAME}\" of the environment, \"file:/path\", \"ssm:NAME\", \"secretsmanager:NAME\" or \"guestinfo:KEY\"";
 pub(super) const ABSOLUTE: &str = "an absolute path";
 
 impl Config {
@@ -86,7 +85,7 @@ fn read_root(root: &tree::Node, complaints: &mut Complaints) -> Option<Config> {
         AdminNetwork::read(field.text()?)
     });
     let join = read_join(&top, role, complaints);
-    let token = read_secret(&top, "token", TOKEN, complaints);
+    let token = read_source(&top, "token", TOKEN, SecretSource::read_token, complaints);
     if token.is_none() && top.field("token").is_none() {
         top.missing("token", TOKEN, complaints);
     }
@@ -168,16 +167,21 @@ fn read_join(
         };
         complaints.add(field.place(), &field.path, problem);
     }
+    read_join_items(&items, complaints)
+}
+
+/// Complains of each that is none.
+pub(super) fn read_join_items(items: &[Field<'_>], complaints: &mut Complaints) -> Vec<JoinSource> {
     let mut join = Vec::with_capacity(items.len());
     for item in items {
-        match read_join_item(&item) {
+        match read_join_item(item) {
             Ok(source) => join.push(source),
             Err(expected) => complaints.add(
                 item.place(),
                 &item.path,
                 Problem::Wrong {
-                    found: found_in_join(&item),
-                    expected: expected.to_owned(),
+                    found: found_in_join(item),
+                    expected,
                 },
             ),
         }
@@ -185,7 +189,7 @@ fn read_join(
     join
 }
 
-fn read_join_item(item: &Field<'_>) -> Result<JoinSource, &'static str> {
+fn read_join_item(item: &Field<'_>) -> Result<JoinSource, String> {
     match item.text() {
         Some(text) => JoinSource::read(text).map_err(|error| error.expected()),
         None => Err(JoinError::Form.expected()),
@@ -209,8 +213,18 @@ pub(super) fn read_secret(
     expected: &str,
     complaints: &mut Complaints,
 ) -> Option<SecretSource> {
+    read_source(section, key, expected, SecretSource::read, complaints)
+}
+
+fn read_source(
+    section: &Section<'_>,
+    key: &str,
+    expected: &str,
+    read: impl FnOnce(&str) -> Option<SecretSource>,
+    complaints: &mut Complaints,
+) -> Option<SecretSource> {
     let field = section.field(key)?;
-    let source = field.text().and_then(SecretSource::read);
+    let source = field.text().and_then(read);
     if source.is_none() {
         let problem = Problem::Wrong {
             found: field.kind().to_owned(),

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::parse::{DATA_DIR, MAX_EXPECT};
+use super::s3::s3_schema;
 use super::sections::{DNS_PORT, DOCKER_SOCKET, MAX_META, MAX_META_VALUE};
 use super::timing::{CERTIFICATE, GRACE, LEASE, REAP, SESSION_GRACE};
 use super::{Listen, Timing, duration};
@@ -46,7 +47,7 @@ pub fn schema() -> Value {
                 "default": [],
                 "items": text("ADDRESS[:PORT], dns:NAME[:PORT], or provider=KIND KEY=VALUE …")
             },
-            "token": text("The join secret of the role: itself, \"${NAME}\" of the environment, or \"file:/path\"."),
+            "token": text("The join secret of the role: itself, \"${NAME}\" of the environment, \"file:/path\", \"ssm:NAME\", \"secretsmanager:NAME\" or \"guestinfo:KEY\"."),
             "data_dir": with_default(path("Where the node keeps what it keeps."), json!(DATA_DIR)),
             "dns": dns(),
             "docker": docker(),
@@ -112,7 +113,7 @@ fn registry() -> Value {
         "additionalProperties": false,
         "minProperties": 1,
         "maxProperties": 1,
-        "properties": { "filesystem": path("A folder of the host's."), "s3": s3() }
+        "properties": { "filesystem": path("A folder of the host's."), "s3": s3_schema() }
     });
     section(
         "The image registry.",
@@ -122,27 +123,6 @@ fn registry() -> Value {
             "storage": storage
         }),
     )
-}
-
-fn s3() -> Value {
-    json!({
-        "description": "A bucket that all hosts share, with Distribution's names for its parameters.",
-        "type": "object",
-        "additionalProperties": false,
-        "required": ["bucket", "region"],
-        "dependentRequired": { "accesskey": ["secretkey"], "secretkey": ["accesskey"] },
-        "properties": {
-            "bucket": text("The bucket."),
-            "region": text("Its region."),
-            "regionendpoint": text("A service other than Amazon's, as a URL."),
-            "rootdirectory": text("Where in the bucket."),
-            "accesskey": text("Itself, \"${NAME}\", or \"file:/path\"; by default the machine's own role."),
-            "secretkey": text("Itself, \"${NAME}\", or \"file:/path\"."),
-            "encrypt": flag("Whether objects are encrypted at rest.", false),
-            "skipverify": flag("Whether the service's certificate is not checked.", false),
-            "forcepathstyle": flag("Whether the bucket stands in the URL's path.", false)
-        }
-    })
 }
 
 fn log() -> Value {
@@ -229,7 +209,7 @@ fn path(description: &str) -> Value {
     json!({ "description": description, "type": "string", "pattern": "^/" })
 }
 
-fn flag(description: &str, default: bool) -> Value {
+pub(super) fn flag(description: &str, default: bool) -> Value {
     json!({ "description": description, "type": "boolean", "default": default })
 }
 

@@ -35,6 +35,41 @@ pub enum SecretSource {
     File(String),
     /// `${NAME}`: a variable of the agent's environment.
     Environment(String),
+    /// `ssm:NAME`, `secretsmanager:NAME`, `guestinfo:KEY`: whoever runs the machine keeps it. Only
+    /// for the token: the agent fetches it while it starts.
+    Kept(Keeper, String),
+}
+
+/// Who keeps a secret that is not on this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// AWS Systems Manager's Parameter Store.
+    Ssm,
+    /// AWS Secrets Manager.
+    SecretsManager,
+    /// The VM's own `guestinfo.KEY`, which is wiped when it was read.
+    Guestinfo,
+}
+
+const KEEPERS: [(&str, Keeper); 3] = [
+    ("ssm", Keeper::Ssm),
+    ("secretsmanager", Keeper::SecretsManager),
+    ("guestinfo", Keeper::Guestinfo),
+];
+
+/// As it is written, but for a literal.
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(_) => f.write_str("[secret]"),
+            Self::File(path) => write!(f, "file:{path}"),
+            Self::Environment(name) => write!(f, "${{{name}}}"),
+            Self::Kept(keeper, name) => {
+                let word = KEEPERS.iter().find(|(_, one)| one == keeper);
+                write!(f, "{}:{name}", word.map_or("", |(word, _)| word))
+            }
+        }
+    }
 }
 
 /// Why there is no secret where the configuration says.
@@ -51,14 +86,39 @@ pub enum SecretError {
         /// What the system said.
         reason: String,
     },
+    /// It is not on this host.
+    #[error("{0} is for the token only")]
+    Elsewhere(String),
     /// There is nothing in it.
     #[error("the secret in {0} is empty")]
     Empty(String),
 }
 
 impl SecretSource {
-    /// Reads what the configuration says; `None`: it is none of the three forms.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    /// Reads what the configuration says of the token; `None`: it is none of the forms.
+    pub(super) fn read_token(text: &str) -> Option<Self> {
+        let kept = KEEPERS.iter().find_map(|(word, keeper)| {
+            let name = text.strip_prefix(word)?.strip_prefix(':')?;
+            Some((*keeper, name))
+        });
+        let Some((keeper, name)) = kept else {
+            return Self::read(text);
+        };
+        let fine = match keeper {
+            // It becomes one word of a command.
+            Keeper::Guestinfo => |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b),
+            // Names and ARNs (ssm: `a-zA-Z0-9_.-/`, secretsmanager: `/_+=.@-`).
+            Keeper::Ssm | Keeper::SecretsManager => {
+                |b: u8| b.is_ascii_alphanumeric() || b"/_+=.@:-".contains(&b)
+            }
+        };
+        let fits = (1..=2048).contains(&name.len()) && name.bytes().all(fine);
+        fits.then(|| Self::Kept(keeper, name.to_owned()))
+    }
+
+    /// Reads what the configuration says; `None`: it is none of the three local forms.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
         if let Some(path) = text.strip_prefix("file:") {
             return path.starts_with('/').then(|| Self::File(path.to_owned()));
         }
@@ -80,6 +140,7 @@ impl SecretSource {
     ) -> Result<Secret, SecretError> {
         let (text, place) = match self {
             Self::Literal(secret) => return Ok(secret.clone()),
+            Self::Kept(..) => return Err(SecretError::Elsewhere(self.to_string())),
             Self::File(path) => {
                 let text = file(path).map_err(|reason| SecretError::Unreadable {
                     path: path.clone(),
@@ -128,6 +189,34 @@ mod tests {
             format!("{:?}", SecretSource::read("s3cret")),
             "Some(Literal([secret]))"
         );
+    }
+
+    #[test]
+    fn what_a_cloud_keeps_is_named_in_its_own_words() {
+        let arn = "secretsmanager:arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-b1";
+        for text in [
+            "ssm:/swarmer/token",
+            "ssm:token",
+            arn,
+            "guestinfo:swarmer.token",
+        ] {
+            let source = SecretSource::read_token(text).unwrap();
+            assert!(matches!(source, SecretSource::Kept(..)), "{text}");
+            assert_eq!(source.to_string(), text);
+            let none = source.resolve(|_| None, |_| Err(String::new()));
+            assert_eq!(none, Err(SecretError::Elsewhere(text.to_owned())));
+        }
+        for bad in [
+            "ssm:",
+            "ssm:a b",
+            "guestinfo:a/b",
+            "guestinfo:",
+            "secretsmanager:a'",
+        ] {
+            assert_eq!(SecretSource::read_token(bad), None, "{bad}");
+        }
+        let literal = SecretSource::read_token("s3cret").unwrap();
+        assert_eq!(literal.to_string(), "[secret]");
     }
 
     #[test]

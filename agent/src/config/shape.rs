@@ -153,6 +153,21 @@ pub struct S3 {
     pub skipverify: bool,
     /// Whether the bucket stands in the URL's path, not in its host.
     pub forcepathstyle: bool,
+    /// Whether clients are sent to the bucket for what they pull.
+    pub redirect: bool,
+    /// All else that was given, by Distribution's names.
+    pub more: BTreeMap<&'static str, Setting>,
+}
+
+/// A setting that is only handed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// Yes or no.
+    Flag(bool),
+    /// A number.
+    Number(u64),
+    /// A text.
+    Text(String),
 }
 
 /// `log`.

@@ -228,7 +228,18 @@ impl Table {
         }
     }
 
-    /// Members silent for longer than `reap`, and failed.
+    /// The removal of a node is about to be proposed, since it has not been heard after `since`:
+    /// it is not renewed until that is settled (R7). `false`: it was heard.
+    pub fn condemn(&mut self, node: NodeId, since: Duration) -> bool {
+        let entry = self.entries.get_mut(&node);
+        let Some(entry) = entry.filter(|entry| entry.heard <= since) else {
+            return false;
+        };
+        entry.ending = true;
+        true
+    }
+
+    /// Members silent for longer than `reap`, and failed; or dead before their leave was over.
     pub fn to_reap<'a>(
         &self,
         now: Duration,
@@ -236,7 +247,7 @@ impl Table {
         members: impl Iterator<Item = &'a Member>,
     ) -> Vec<NodeId> {
         members
-            .filter(|member| member.status == MemberStatus::Failed)
+            .filter(|member| matches!(member.status, MemberStatus::Failed | MemberStatus::Leaving))
             .filter(|member| {
                 self.entries
                     .get(&member.id)

@@ -317,3 +317,37 @@ fn l1_the_end_of_sessions_is_proposed_again_if_it_may_not_have_come() {
     leader.now += TICK;
     assert!(leader.tick().is_empty());
 }
+
+#[test]
+fn r7_who_is_to_be_removed_is_not_renewed_until_that_is_settled() {
+    let mut leader = Leader::elected(MemberStatus::Alive);
+    leader.passes(1.0, Some(stream(1, 1)));
+    let heard = leader.now;
+    leader.passes(3.0, None);
+    assert!(
+        !leader.table.condemn(NODE, heard - TICK * 2),
+        "it was heard after that"
+    );
+    assert!(leader.table.condemn(NODE, leader.now));
+    let renew = |leader: &mut Leader| {
+        let now = leader.now;
+        leader.table.heard(NODE, stream(1, 2), now, TIMING.lease)
+    };
+    assert_eq!(renew(&mut leader), Renewal::Ending);
+    leader.table.settle(NODE, LeaseEvent::Failed, false);
+    assert_eq!(renew(&mut leader), Renewal::Ending, "it may yet be removed");
+    leader.table.settle(NODE, LeaseEvent::Failed, true);
+    assert_eq!(renew(&mut leader), Renewal::Taken);
+}
+
+#[test]
+fn who_dies_as_it_leaves_is_reaped_too() {
+    let mut leader = Leader::elected(MemberStatus::Alive);
+    leader.passes(1.0, Some(stream(1, 1)));
+    leader.member.status = MemberStatus::Leaving;
+    let silent = leader.now;
+    let member = [leader.member.clone()];
+    let reap = |now| leader.table.to_reap(now, &TIMING, member.iter());
+    assert!(reap(silent + TIMING.reap - TICK).is_empty());
+    assert_eq!(reap(silent + TIMING.reap + TICK * 2), [NODE]);
+}

@@ -11,3 +11,5 @@ pub mod registry;
 pub mod services;
 pub mod session;
 pub mod swarm;
+pub mod told;
+pub mod witness;

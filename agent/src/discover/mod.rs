@@ -1,20 +1,68 @@
-//! Floor 4: where other servers may be.
+//! Floor 4: where other servers may be, and what a cloud knows of this cluster's machines.
 //!
-//! Owns: turning the `join` list into addresses, each time anew. Does not own: who is asked, and
-//! what follows from the answers. Always true: trouble with one source never hides what another
-//! one finds, and an empty answer is a normal one.
+//! Owns: turning the `join` list into addresses, each time anew, and the [`Provider`]s, one folder
+//! a cloud. Does not own: who is asked, and what follows from the answers. Always true: trouble
+//! with one source never hides what another one finds, an empty answer is a normal one, and nobody
+//! waits for a cloud that does not answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use crate::config::AdminNetwork;
+
+pub mod aws;
+pub mod guestinfo;
+
+mod cloud;
+#[cfg(test)]
+mod double;
+mod orders;
+mod provider;
+mod said;
+mod vsphere;
+mod web;
+
+pub use cloud::Cloud;
+pub use orders::Orders;
+pub use provider::{Fate, LeftOut, Machine, Provider, ProviderError};
+
 /// A look-up that takes longer counts as empty.
 const LOOKUP: Duration = Duration::from_secs(3);
 
+/// The provider behind `provider=kind`, with the arguments that `config` has let through.
+/// `network` narrows a machine's addresses to the nodes' own network, where it is one.
+pub fn open(
+    kind: &'static str,
+    args: &BTreeMap<String, String>,
+    network: &AdminNetwork,
+) -> Result<Arc<dyn Provider>, ProviderError> {
+    match kind {
+        "aws" => Ok(Arc::new(aws::Aws::new(args, network)?)),
+        "vsphere" => Ok(Arc::new(vsphere::Vsphere::new(args, network)?)),
+        _ => Err(ProviderError::Argument {
+            provider: kind,
+            key: "provider",
+            expected: "one that this build can ask".to_owned(),
+        }),
+    }
+}
+
+/// How that cloud tells a machine of its own that it will end, if it does.
+#[must_use]
+pub fn orders(kind: &str, args: &BTreeMap<String, String>) -> Option<Arc<dyn Orders>> {
+    match kind {
+        "aws" => Some(Arc::new(orders::Instance::new(aws::Api::new(args).ok()?))),
+        "vsphere" => Some(Arc::new(orders::OwnersKey)),
+        _ => None,
+    }
+}
+
 /// One entry of `join`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Source {
     /// A fixed address.
     Address(SocketAddr),
@@ -25,10 +73,12 @@ pub enum Source {
         /// The RPC port there.
         port: u16,
     },
+    /// What a cloud knows.
+    Cloud(Arc<Cloud>),
 }
 
 /// All entries of `join`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     list: Vec<Source>,
 }
@@ -38,6 +88,14 @@ impl Sources {
     #[must_use]
     pub fn new(list: Vec<Source>) -> Self {
         Self { list }
+    }
+
+    /// The clouds among them.
+    pub fn clouds(&self) -> impl Iterator<Item = &Arc<Cloud>> {
+        self.list.iter().filter_map(|source| match source {
+            Source::Cloud(cloud) => Some(cloud),
+            Source::Address(_) | Source::Dns { .. } => None,
+        })
     }
 
     /// What they come to now.
@@ -58,6 +116,7 @@ impl Sources {
 async fn addresses_of(source: &Source) -> Vec<SocketAddr> {
     match source {
         Source::Address(address) => vec![*address],
+        Source::Cloud(cloud) => cloud.addresses().await,
         Source::Dns { host, port } => {
             let lookup = tokio::net::lookup_host((host.as_str(), *port));
             match tokio::time::timeout(LOOKUP, lookup).await {

@@ -16,6 +16,8 @@ pub mod registry_front;
 pub mod services;
 pub mod session;
 pub mod swarm;
+pub mod told;
+pub mod witness;
 
 mod probe;
 #[cfg(test)]

@@ -26,7 +26,12 @@ pub enum Storage {
     /// In a folder of this node.
     Filesystem(PathBuf),
     /// In a bucket: the settings of Distribution's s3 driver, secrets among them.
-    S3(BTreeMap<String, Value>),
+    S3 {
+        /// By the driver's names.
+        settings: BTreeMap<String, Value>,
+        /// Whether clients are sent to the bucket for what they pull.
+        redirect: bool,
+    },
 }
 
 impl Storage {
@@ -55,12 +60,23 @@ impl Storage {
         for (name, text) in texts {
             settings.extend(text.as_ref().map(|text| (name.to_owned(), json!(text))));
         }
+        for (name, setting) in &s3.more {
+            let value = match setting {
+                config::Setting::Flag(flag) => json!(flag),
+                config::Setting::Number(number) => json!(number),
+                config::Setting::Text(text) => json!(text),
+            };
+            settings.insert((*name).to_owned(), value);
+        }
         for (name, source) in [("accesskey", &s3.accesskey), ("secretkey", &s3.secretkey)] {
             if let Some(source) = source {
                 settings.insert(name.to_owned(), json!(resolve(source)?.expose()));
             }
         }
-        Ok(Self::S3(settings))
+        Ok(Self::S3 {
+            settings,
+            redirect: s3.redirect,
+        })
     }
 }
 
@@ -68,7 +84,7 @@ impl std::fmt::Debug for Storage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Filesystem(folder) => f.debug_tuple("Filesystem").field(folder).finish(),
-            Self::S3(_) => f.debug_struct("S3").finish_non_exhaustive(),
+            Self::S3 { .. } => f.debug_struct("S3").finish_non_exhaustive(),
         }
     }
 }
@@ -220,7 +236,10 @@ impl Settings {
             Storage::Filesystem(folder) => {
                 storage["filesystem"] = json!({ "rootdirectory": folder });
             }
-            Storage::S3(settings) => storage["s3"] = json!(settings),
+            Storage::S3 { settings, redirect } => {
+                storage["s3"] = json!(settings);
+                storage["redirect"] = json!({ "disable": !redirect });
+            }
         }
         json!({
             "version": "0.1",
@@ -250,7 +269,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
             command: Some("/nowhere/registry".into()),
-            storage: Storage::S3([("secretkey".to_owned(), json!("hush"))].into()),
+            storage: Storage::S3 {
+                settings: [("secretkey".to_owned(), json!("hush"))].into(),
+                redirect: false,
+            },
             log_level: "warn".into(),
             run_dir: folder.path().join("run"),
             launcher: Vec::new(),
@@ -261,6 +283,8 @@ mod tests {
         assert_eq!((mode(&settings.run_dir), mode(&config)), (0o700, 0o600));
         let text = std::fs::read_to_string(config).unwrap();
         assert!(text.contains("cluster-secret") && text.contains("hush"));
+        let written: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(written["storage"]["redirect"]["disable"], true);
         assert!(!format!("{settings:?}").contains("hush"));
         let missing = settings.program().unwrap_err().to_string();
         assert!(missing.contains("/nowhere/registry") && missing.contains("apt install"));
@@ -270,18 +294,29 @@ mod tests {
     fn a_bucket_is_passed_through_under_distributions_own_names() {
         let text = "stack: s\ndc: d\nrole: server\nexpect: 1\nadmin_network: 10.0.0.0/24\n\
             token: x\nregistry:\n  storage:\n    s3:\n      bucket: images\n      region: eu-1\n      \
-            accesskey: ${KEY}\n      secretkey: ${SECRET}\n";
+            accesskey: ${KEY}\n      secretkey: ${SECRET}\n      chunksize: 5242880\n      \
+            storageclass: REDUCED_REDUNDANCY\n      secure: false\n";
         let config = config::Config::parse("swarmer.yaml", text).unwrap();
         let resolve = |source: &SecretSource| {
             source.resolve(|name| Some(format!("<{name}>")), |_| Err(String::new()))
         };
-        let Ok(Storage::S3(s3)) = Storage::from_config(&config.registry.storage, resolve) else {
+        let Ok(Storage::S3 { settings: s3, .. }) =
+            Storage::from_config(&config.registry.storage, resolve)
+        else {
             panic!("it is a bucket");
         };
         assert_eq!(s3["bucket"], "images");
         assert_eq!(
             (&s3["accesskey"], &s3["secretkey"]),
             (&json!("<KEY>"), &json!("<SECRET>"))
+        );
+        assert_eq!(
+            (&s3["chunksize"], &s3["storageclass"], &s3["secure"]),
+            (
+                &json!(5_242_880),
+                &json!("REDUCED_REDUNDANCY"),
+                &json!(false)
+            )
         );
         assert!(
             !s3.contains_key("regionendpoint"),

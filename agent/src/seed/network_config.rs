@@ -16,11 +16,14 @@ pub(super) fn render(servers: &Servers, machine: &Machine) -> String {
     if interface.starts_with("eth") && interface != FIRST {
         let _ = writeln!(text, "  {FIRST}:\n    dhcp4: true");
     }
+    let Some(address) = machine.address else {
+        let _ = writeln!(text, "  {interface}:\n    dhcp4: true");
+        return text;
+    };
     let prefix = servers.network.prefix_len();
     let _ = writeln!(
         text,
-        "  {interface}:\n    dhcp4: false\n    addresses: [{}/{prefix}]",
-        machine.address
+        "  {interface}:\n    dhcp4: false\n    addresses: [{address}/{prefix}]"
     );
     if let Some(gateway) = servers.gateway {
         let _ = writeln!(

@@ -37,8 +37,13 @@ fn swarmer_yaml(servers: &Servers, machine: &Machine, token: &Secret) -> String 
     }
     let _ = writeln!(text, "admin_network: {}", servers.network);
     text.push_str("join:\n");
-    for voter in servers.voters() {
-        let _ = writeln!(text, "  - {}", voter.address);
+    for source in &servers.join {
+        let _ = writeln!(text, "  - {}", quoted(source.expose()));
+    }
+    if servers.join.is_empty() {
+        for address in servers.voters().filter_map(|voter| voter.address) {
+            let _ = writeln!(text, "  - {address}");
+        }
     }
     let _ = writeln!(text, "token: {}", quoted(token.expose()));
     text

@@ -7,6 +7,7 @@
 
 mod kept;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ pub enum SyncError {
 /// The services and checks of this agent.
 pub struct LocalServices {
     node: NodeRow,
+    /// What the agent itself adds to the node's metadata.
+    told: Mutex<BTreeMap<String, String>>,
     rows: Mutex<LocalRows>,
     changed: signal::Sender<u64>,
     syncing: tokio::sync::Mutex<()>,
@@ -65,6 +68,7 @@ impl LocalServices {
         }
         Ok(Arc::new(Self {
             node,
+            told: Mutex::default(),
             rows: Mutex::new(rows),
             changed: signal::Sender::new(0),
             syncing: tokio::sync::Mutex::new(()),
@@ -78,6 +82,19 @@ impl LocalServices {
     #[must_use]
     pub fn node(&self) -> &NodeRow {
         &self.node
+    }
+
+    /// The agent has learnt something of the machine that the catalog is to say of this node.
+    pub fn tell(&self, metadata: BTreeMap<String, String>) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = metadata;
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    fn wanted(&self) -> NodeRow {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut node = self.node.clone();
+        node.meta.extend(told.clone());
+        node
     }
 
     /// A copy of all rows.
@@ -201,7 +218,7 @@ impl LocalServices {
             services: catalog.services_of(&self.node.name).cloned().collect(),
             checks: catalog.checks_of(&self.node.name).cloned().collect(),
         };
-        let steps = plan(&self.node, &self.rows(), &seen, self.now());
+        let steps = plan(&self.wanted(), &self.rows(), &seen, self.now());
         let mut written = 0;
         for step in steps {
             match step {

@@ -43,12 +43,15 @@ pub(super) struct Addresses {
     /// `None`: it is wrong itself, which was said.
     network: Option<Ipv4Net>,
     gateway: Option<Ipv4Addr>,
+    /// Whether a machine may be without.
+    optional: bool,
 }
 
 impl Addresses {
     pub(super) fn new(
         top: &Section<'_>,
         network: Option<Ipv4Net>,
+        optional: bool,
         complaints: &mut Complaints,
     ) -> Self {
         let inside = |address: Ipv4Addr| network.is_none_or(|network| network.contains(&address));
@@ -56,7 +59,11 @@ impl Addresses {
         let gateway = top.get("gateway", expected, complaints, |field| {
             ipv4(field).filter(|address| inside(*address))
         });
-        Self { network, gateway }
+        Self {
+            network,
+            gateway,
+            optional,
+        }
     }
 
     pub(super) fn gateway(&self) -> Option<Ipv4Addr> {
@@ -69,6 +76,9 @@ impl Addresses {
         section: &Section<'_>,
         complaints: &mut Complaints,
     ) -> Option<Ipv4Addr> {
+        if self.optional && section.field("ip").is_none() {
+            return None;
+        }
         let address = section.require("ip", ADDRESS, complaints, ipv4)?;
         let field = section.field("ip")?;
         match self.objection(address) {

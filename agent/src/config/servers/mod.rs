@@ -4,8 +4,9 @@
 //! Owns: its shape, reading it, and saying what is wrong with it, in the words and with the care of
 //! the node's own file. Does not own: what is made of it (`seed`).
 //!
-//! Always true: each machine has a name and an address of its own, in the network and not another's
-//! by custom; the servers are an odd number.
+//! Always true: each machine has a name of its own, and an address of its own, in the network and not
+//! another's by custom, unless the list says how they find each other without; the servers are an
+//! odd number.
 
 mod addresses;
 mod read;
@@ -15,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 
+use super::Secret;
 use crate::model::{Name, Role};
 
 pub use schema::schema as servers_schema;
@@ -39,6 +41,9 @@ pub struct Servers {
     pub nameservers: Vec<IpAddr>,
     /// Who may log in by ssh as the image's user, one public key each.
     pub ssh_authorized_keys: Vec<String>,
+    /// Where machines look for servers, one entry of a node's `join` each; may hold secrets. Empty: at
+    /// the servers' addresses.
+    pub join: Vec<Secret>,
     /// In the file's order.
     pub machines: Vec<Machine>,
 }
@@ -48,8 +53,8 @@ pub struct Servers {
 pub struct Machine {
     /// The node's name, and the host's.
     pub name: Name,
-    /// Its address in the network.
-    pub address: Ipv4Addr,
+    /// Its address in the network; `None`: DHCP's, which can be only where there is a `join`.
+    pub address: Option<Ipv4Addr>,
     /// `Server` or `Worker`.
     pub role: Role,
     /// In MiB.

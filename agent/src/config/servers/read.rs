@@ -6,14 +6,15 @@ use ipnet::Ipv4Net;
 
 use super::addresses::{self, Addresses};
 use super::{Machine, Servers};
+use crate::config::Secret;
 use crate::config::complaints::Complaints;
 use crate::config::error::{ConfigErrors, Problem};
 use crate::config::field::{Field, Section};
-use crate::config::parse::{MAX_EXPECT, NAME, ROLE, name, read_with, role};
+use crate::config::parse::{JOIN, MAX_EXPECT, NAME, ROLE, name, read_join_items, read_with, role};
 use crate::config::tree::Node;
 use crate::model::{Name, Role};
 
-pub(in crate::config) const KEYS: [&str; 8] = [
+pub(in crate::config) const KEYS: [&str; 9] = [
     "stack",
     "dc",
     "admin_network",
@@ -21,6 +22,7 @@ pub(in crate::config) const KEYS: [&str; 8] = [
     "gateway",
     "nameservers",
     "ssh_authorized_keys",
+    "join",
     "servers",
 ];
 pub(in crate::config) const MACHINE_KEYS: [&str; 6] =
@@ -58,7 +60,8 @@ fn read_root(root: &Node, complaints: &mut Complaints) -> Option<Servers> {
     let dc = top.require("dc", NAME, complaints, name);
     let network = addresses::network(&top, complaints);
     let interface = top.get("interface", INTERFACE_NAME, complaints, interface);
-    let addresses = Addresses::new(&top, network, complaints);
+    let join = join(&top, complaints);
+    let addresses = Addresses::new(&top, network, !join.is_empty(), complaints);
     let nameservers = top.get("nameservers", NAMESERVERS, complaints, nameservers);
     let keys = top.get("ssh_authorized_keys", KEY_LIST, complaints, public_keys);
     let before = complaints.count();
@@ -74,8 +77,19 @@ fn read_root(root: &Node, complaints: &mut Complaints) -> Option<Servers> {
         gateway: addresses.gateway(),
         nameservers: nameservers.unwrap_or_default(),
         ssh_authorized_keys: keys.unwrap_or_default(),
+        join,
         machines,
     })
+}
+
+/// The entries as they are written: a machine's own file has the same.
+fn join(top: &Section<'_>, complaints: &mut Complaints) -> Vec<Secret> {
+    let Some(items) = top.get("join", JOIN, complaints, Field::items) else {
+        return Vec::new();
+    };
+    read_join_items(&items, complaints);
+    let texts = items.iter().filter_map(Field::text);
+    texts.map(Secret::new).collect()
 }
 
 fn machines(top: &Section<'_>, addresses: &Addresses, complaints: &mut Complaints) -> Vec<Machine> {
@@ -137,7 +151,7 @@ fn machine(
     let disk = number(section, "disk", "GiB", (1, MAX_DISK), complaints);
     Some(Machine {
         name: own_name?,
-        address: address?,
+        address,
         role: role?,
         memory: memory.unwrap_or(MEMORY),
         cpus: cpus.unwrap_or(CPUS),

@@ -31,6 +31,7 @@ pub fn schema() -> Value {
             "gateway": address("The router's address in admin_network; by default that network is no way out."),
             "nameservers": list("Who is asked for the names of the world, beside those that DHCP names.", &text("An address.")),
             "ssh_authorized_keys": list("Who may log in by ssh.", &text("A public key.")),
+            "join": list("Where machines look for servers; without it, at the servers' addresses.", &text("ADDRESS[:PORT], dns:NAME[:PORT], or provider=KIND KEY=VALUE …")),
             "servers": {
                 "description": "The machines. An odd number of them has role: server.",
                 "type": "array",
@@ -45,10 +46,10 @@ fn machine() -> Value {
     json!({
         "type": "object",
         "additionalProperties": false,
-        "required": ["name", "ip", "role"],
+        "required": ["name", "role"],
         "properties": {
             "name": name("The node's name, and the host's."),
-            "ip": address("Its address in admin_network."),
+            "ip": address("Its address in admin_network. Needed unless join says how machines find each other."),
             "role": {
                 "description": "server: votes and stores; worker: follows.",
                 "enum": ["server", "worker"]

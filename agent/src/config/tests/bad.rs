@@ -91,19 +91,19 @@ const CASES: &[(&str, &str)] = &[
     ),
     (
         "token: [a, b]",
-        ":6: token: found a list, expected the join token of this role, \"${NAME}\" of the environment, or \"file:/path\"",
+        ":6: token: found a list, expected the join token of this role, \"${NAME}\" of the environment, \"file:/path\", \"ssm:NAME\", \"secretsmanager:NAME\" or \"guestinfo:KEY\"",
     ),
     (
         "token: 12345678",
-        ":6: token: found a number without quotes, expected the join token of this role, \"${NAME}\" of the environment, or \"file:/path\"",
+        ":6: token: found a number without quotes, expected the join token of this role, \"${NAME}\" of the environment, \"file:/path\", \"ssm:NAME\", \"secretsmanager:NAME\" or \"guestinfo:KEY\"",
     ),
     (
         "token: \"${TOKEN\"",
-        ":6: token: found a text, expected the join token of this role, \"${NAME}\" of the environment, or \"file:/path\"",
+        ":6: token: found a text, expected the join token of this role, \"${NAME}\" of the environment, \"file:/path\", \"ssm:NAME\", \"secretsmanager:NAME\" or \"guestinfo:KEY\"",
     ),
     (
         "token: ''",
-        ":6: token: found an empty text, expected the join token of this role, \"${NAME}\" of the environment, or \"file:/path\"",
+        ":6: token: found an empty text, expected the join token of this role, \"${NAME}\" of the environment, \"file:/path\", \"ssm:NAME\", \"secretsmanager:NAME\" or \"guestinfo:KEY\"",
     ),
     (
         "data_dir: data",
@@ -164,6 +164,14 @@ const CASES: &[(&str, &str)] = &[
     (
         "registry: { storage: { s3: { bucket: b, region: r, accesskey: k } } }",
         ":7: registry.storage.s3.secretkey: missing, expected it beside accesskey",
+    ),
+    (
+        "registry: { storage: { s3: { bucket: b, region: r, chunksize: 1024 } } }",
+        ":7: registry.storage.s3.chunksize: found 1024, expected a whole number from 5242880 to 5368709120",
+    ),
+    (
+        "registry: { storage: { s3: { bucket: b, region: r, v4auth: false } } }",
+        ":7: registry.storage.s3.regionendpoint: missing, expected the service that takes older signatures, beside v4auth: false",
     ),
     (
         "log: { level: loud }",

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::{parse as parser, sections, storage, timing};
+use super::super::{parse as parser, s3, sections, storage, timing};
 use super::good::FULL;
 use super::*;
 
@@ -96,6 +96,14 @@ fn by_schema(text: &str) -> bool {
     accepts(&schema(), &serde_yaml::from_str(text).unwrap())
 }
 
+const EVERYTHING_OF_S3: &str = "registry: { storage: { s3: { bucket: b, region: r, \
+    regionendpoint: 'http://10.0.0.1:9000', rootdirectory: /r, accesskey: a, secretkey: s, \
+    encrypt: true, keyid: k, secure: false, skipverify: true, v4auth: false, chunksize: 5242880, \
+    multipartcopychunksize: 33554432, multipartcopymaxconcurrency: 1, \
+    multipartcopythresholdsize: 0, storageclass: REDUCED_REDUNDANCY, useragent: x/1, \
+    objectacl: bucket-owner-read, forcepathstyle: true, \
+    redirect: false } } }";
+
 #[test]
 fn what_the_parser_accepts_the_schema_accepts() {
     let good = [
@@ -107,6 +115,7 @@ fn what_the_parser_accepts_the_schema_accepts() {
             "registry: { storage: { filesystem: /x } }",
             "timing: { lease: 1.5s }",
         ]),
+        base_with(&[EVERYTHING_OF_S3]),
     ];
     for text in good {
         parse(&text).unwrap();
@@ -141,6 +150,12 @@ fn mistakes_of_shape_are_refused_by_both() {
         "registry: { storage: { filesystem: /x, s3: { bucket: b, region: r } } }",
         "registry: { storage: { s3: { bucket: b } } }",
         "registry: { storage: { s3: { bucket: b, region: r, secretkey: x } } }",
+        "registry: { storage: { s3: { bucket: b, region: r, keyid: x } } }",
+        "registry: { storage: { s3: { bucket: b, region: r, chunksize: 1024 } } }",
+        "registry: { storage: { s3: { bucket: b, region: r, chunksize: 10MiB } } }",
+        "registry: { storage: { s3: { bucket: b, region: r, storageclass: GLACIER } } }",
+        "registry: { storage: { s3: { bucket: b, region: r, objectacl: everyone } } }",
+        "registry: { storage: { s3: { bucket: b, region: r, secure: 'no' } } }",
         "log: { level: loud }",
         "log: []",
         "meta: { rack: 7 }",
@@ -174,7 +189,7 @@ fn both_know_the_same_keys() {
     same("/properties/registry", &storage::REGISTRY_KEYS);
     let storage = "/properties/registry/properties/storage";
     same(storage, &storage::STORAGE_KEYS);
-    same(&format!("{storage}/properties/s3"), &storage::S3_KEYS);
+    same(&format!("{storage}/properties/s3"), &s3::keys());
     same("/properties/log", &sections::LOG_KEYS);
     same("/properties/listen", &sections::LISTEN_KEYS);
     same("/properties/timing", &timing::TIMING_KEYS);

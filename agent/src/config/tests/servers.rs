@@ -194,7 +194,7 @@ fn what_is_misspelt_is_told_with_all_else_at_once() {
         "data_center: dev",
         &[
             ":1: dc: missing, expected a name of 1 to 63 of a-z, 0-9 and '-', not starting or ending with '-'",
-            ":2:1: unknown key \"data_center\", expected stack, dc, admin_network, interface, gateway, nameservers, ssh_authorized_keys or servers",
+            ":2:1: unknown key \"data_center\", expected stack, dc, admin_network, interface, gateway, nameservers, ssh_authorized_keys, join or servers",
         ],
     );
     told(
@@ -210,6 +210,42 @@ fn no_key_can_end_the_text_that_it_stands_in() {
         let text = format!("{BASE}ssh_authorized_keys: [{key}]\n");
         assert!(read(&text).is_err(), "{key}");
     }
+}
+
+#[test]
+fn who_is_found_otherwise_needs_no_address() {
+    let text = "\
+stack: prod
+dc: east
+admin_network: 10.1.0.0/16
+join: [dns:servers.example.com, provider=aws tag_key=swarmer tag_value=prod-east]
+servers:
+- { name: n1, role: server }
+- { name: w1, role: worker, ip: 10.1.0.4 }
+";
+    for (machine, _, seed) in seeds(text) {
+        let user_data: Value = serde_yaml::from_str(&seed.user_data).unwrap();
+        let config = parse(user_data["write_files"][0]["content"].as_str().unwrap()).unwrap();
+        let join: Vec<String> = config.join.iter().map(ToString::to_string).collect();
+        assert_eq!(join, ["dns:servers.example.com:8300", "provider=aws"]);
+        let network: Value = serde_yaml::from_str(&seed.network_config).unwrap();
+        let by_dhcp = &network["ethernets"]["eth1"]["dhcp4"];
+        assert_eq!(by_dhcp, &Value::from(machine.role == Role::Server));
+    }
+    assert!(accepts(
+        &servers_schema(),
+        &serde_yaml::from_str(text).unwrap()
+    ));
+    let wrong = text.replace(
+        "provider=aws tag_key",
+        "provider=aws tag_kye=hunter2 tag_key",
+    );
+    let told = read(&wrong).unwrap_err().join("\n");
+    assert!(
+        told.contains("servers.yml:4: join[1]: found provider=aws"),
+        "{told}"
+    );
+    assert!(!told.contains("hunter2"), "{told}");
 }
 
 /// What each machine of a file is told.

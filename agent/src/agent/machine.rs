@@ -1,0 +1,41 @@
+//! Which of a cloud's machines this node is: for the catalog, so that the leader can ask what
+//! became of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::decide::witness;
+use crate::discover::Sources;
+use crate::model::BootId;
+use crate::store::LocalServices;
+use crate::task::Backoff;
+
+const FIRST: Duration = Duration::from_secs(2);
+const CALM: Duration = Duration::from_secs(60);
+
+/// Returns when it is known, or when no cloud in `join` has this machine.
+pub(super) async fn learn(sources: Sources, local: Arc<LocalServices>, boot: BootId) {
+    let mut pace = Backoff::new(FIRST, CALM);
+    let mut told = false;
+    loop {
+        let mut trouble = None;
+        for cloud in sources.clouds() {
+            let provider = cloud.provider();
+            match provider.this_machine().await {
+                Ok(Some(machine)) => {
+                    tracing::info!(cloud = provider.kind(), machine, "this machine");
+                    local.tell(witness::metadata(provider.kind(), &machine, boot));
+                    return;
+                }
+                Ok(None) => {}
+                Err(error) => trouble = Some(error),
+            }
+        }
+        let Some(error) = trouble else { return };
+        if !told {
+            tracing::info!("which machine this is, is not known yet: {error}");
+            told = true;
+        }
+        tokio::time::sleep(pace.next_delay()).await;
+    }
+}

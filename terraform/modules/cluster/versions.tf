@@ -1,0 +1,4 @@
+terraform {
+  # Validations that name other variables.
+  required_version = ">= 1.9"
+}
