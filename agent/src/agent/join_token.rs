@@ -81,7 +81,13 @@ impl JoinToken {
                 disk: disk.clone(),
                 me: Arc::clone(me),
             };
-            tasks.spawn("token", fetch.run(found));
+            let shutdown = tasks.shutdown().clone();
+            tasks.spawn("token", async move {
+                tokio::select! {
+                    () = fetch.run(found) => {}
+                    () = shutdown.begun() => {}
+                }
+            });
         }
         Ok(Self { known })
     }

@@ -8,13 +8,25 @@ use crate::decide::witness;
 use crate::discover::Sources;
 use crate::model::BootId;
 use crate::store::LocalServices;
-use crate::task::Backoff;
+use crate::task::{Backoff, Shutdown};
 
 const FIRST: Duration = Duration::from_secs(2);
 const CALM: Duration = Duration::from_secs(60);
 
-/// Returns when it is known, or when no cloud in `join` has this machine.
-pub(super) async fn learn(sources: Sources, local: Arc<LocalServices>, boot: BootId) {
+/// Returns when it is known, when no cloud in `join` has this machine, or at the shutdown.
+pub(super) async fn learn(
+    sources: Sources,
+    local: Arc<LocalServices>,
+    boot: BootId,
+    shutdown: Shutdown,
+) {
+    tokio::select! {
+        () = ask(&sources, &local, boot) => {}
+        () = shutdown.begun() => {}
+    }
+}
+
+async fn ask(sources: &Sources, local: &LocalServices, boot: BootId) {
     let mut pace = Backoff::new(FIRST, CALM);
     let mut told = false;
     loop {

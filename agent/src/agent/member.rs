@@ -114,7 +114,8 @@ pub(super) async fn run(joined: Joined, doors: Doors, tasks: &Tasks) -> Result<E
     tasks.critical("services", services);
     edges::containers(&joined, tasks);
     let (sources, local) = (joined.sources.clone(), Arc::clone(&joined.local));
-    tasks.spawn("machine", machine::learn(sources, local, me.boot));
+    let learn = machine::learn(sources, local, me.boot, shutdown.clone());
+    tasks.spawn("machine", learn);
     tracing::info!(cluster = %papers.cluster, "a member");
 
     let result = until_the_end(&joined, links.raft.as_ref(), swarm, tasks).await;

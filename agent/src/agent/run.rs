@@ -29,7 +29,7 @@ use crate::disk::DataDir;
 use crate::dns::{Dns, DnsStats};
 use crate::http::{self, Api, Identity, Operations, Parts};
 use crate::model::{BootId, Name, NodeRow, Ports, Role};
-use crate::pki::{NodeKey, Validity, random, tls};
+use crate::pki::{CertStore, NodeKey, Validity, random};
 use crate::rpc;
 use crate::store::{LocalServices, Store};
 use crate::task::{Shutdown, Tasks, clock};
@@ -75,15 +75,8 @@ pub async fn run(config: Config) -> Result<End, AgentError> {
     if me.role == Role::Worker {
         tasks.spawn("worker door", open_worker_door(&token, &door, &shutdown));
     }
-    let certificates = tls::CertStore::empty();
-    let pick = member::pick_config(&me, &certificates)?;
-    let serving = rpc::serve(
-        bound.rpc,
-        pick,
-        Arc::clone(&door) as Arc<dyn rpc::Handler>,
-        shutdown.clone(),
-    );
-    tasks.critical("rpc", serving);
+    let certificates = CertStore::empty();
+    serve_rpc(bound.rpc, &me, &certificates, &door, &tasks)?;
     // Whoever starts after us may count on DNS and HTTP, cluster or not.
     systemd::ready(&manager, &me, &local.store, &tasks);
 
@@ -93,10 +86,7 @@ pub async fn run(config: Config) -> Result<End, AgentError> {
     let entered = tokio::select! {
         entered = enter(&me, &disk, &token, &sources, &door, &shutdown) => entered,
         failure = tasks.first_failure() => Err(failure.into()),
-        given = ear.told() => {
-            tracing::warn!("this machine is about to end: it does not join");
-            told::done(&*given.by).await;
-            shutdown.begin();
+        () = told::instead_of_joining(&ear) => {
             end = End::Left;
             Ok(None)
         }
@@ -148,6 +138,24 @@ fn log_start(me: &Me) {
         node = %me.name, id = %me.id, role = %me.role, %address, stack = %me.stack, dc = %me.dc,
         version = env!("CARGO_PKG_VERSION"), "starting"
     );
+}
+
+/// Servers' connections, and those of who joins.
+fn serve_rpc(
+    listener: TcpListener,
+    me: &Me,
+    certificates: &Arc<CertStore>,
+    door: &Arc<Door>,
+    tasks: &Tasks,
+) -> Result<(), AgentError> {
+    let serving = rpc::serve(
+        listener,
+        member::pick_config(me, certificates)?,
+        Arc::clone(door) as Arc<dyn rpc::Handler>,
+        tasks.shutdown().clone(),
+    );
+    tasks.critical("rpc", serving);
+    Ok(())
 }
 
 /// What serves this host, member or not.

@@ -87,8 +87,15 @@ async fn hold(orders: &dyn Orders) -> Infallible {
     }
 }
 
+/// Returns when a machine is told to go that has not joined yet; it need not.
+pub(super) async fn instead_of_joining(ear: &Ear) {
+    let given = ear.told().await;
+    tracing::warn!("this machine is about to end: it does not join");
+    done(&*given.by).await;
+}
+
 /// Lets the machine end.
-pub(super) async fn done(orders: &dyn Orders) {
+async fn done(orders: &dyn Orders) {
     for _ in 0..TRIES {
         match orders.done().await {
             Ok(()) => {

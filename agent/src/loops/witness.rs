@@ -13,8 +13,8 @@ use crate::store::Watch;
 use crate::task::{Backoff, Looper, Next, Round, Shutdown, clock};
 
 const TICK: Duration = Duration::from_secs(1);
-/// A cloud that takes longer has not answered.
-const ANSWER: Duration = Duration::from_secs(10);
+/// A cloud that takes longer has not answered. Shorter than an agent's stop may take.
+const ANSWER: Duration = Duration::from_secs(6);
 /// After errors it is asked ever more seldom, up to this.
 const CALM: Duration = Duration::from_secs(60);
 /// Trouble is told once in this time.

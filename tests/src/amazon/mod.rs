@@ -13,6 +13,7 @@ use anyhow::Result;
 
 use self::wire::{Answer, Request};
 use crate::node::Node;
+use crate::settings::Role;
 
 /// The cloud.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub struct Instance {
     pub state: String,
     /// Its address.
     pub address: String,
+    /// Whether it has the tag that agents look for; servers have.
+    pub tagged: bool,
     /// The metadata service's answers, by path under `latest/meta-data/`.
     pub metadata: BTreeMap<String, String>,
     /// Its autoscaling group's word: `InService`, `Terminating:Wait`, …
@@ -71,6 +74,7 @@ impl Amazon {
         let instance = Instance {
             state: "running".to_owned(),
             address: node.address().to_string(),
+            tagged: node.role() == Role::Server,
             metadata: BTreeMap::from([
                 ("instance-id".to_owned(), id.clone()),
                 (
@@ -215,7 +219,10 @@ fn api_answer(world: &Mutex<World>, request: &Request) -> Answer {
     let body = match action {
         "DescribeInstances" => {
             let all = world.instances.iter();
-            let some = all.filter(|(one, _)| id.is_empty() || **one == id);
+            let some = all.filter(|(one, instance)| match id.as_str() {
+                "" => instance.tagged,
+                id => *one == id,
+            });
             let items: String = some.map(|(id, instance)| instance_item(id, instance)).collect();
             format!("<reservationSet><item><instancesSet>{items}</instancesSet></item></reservationSet>")
         }
