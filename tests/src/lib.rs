@@ -6,6 +6,7 @@
 //!   error says what was seen instead.
 //! * [`disk::LossyDisk`] forgets at a crash whatever was not synced.
 //! * [`vm::Vm`] boots the image in an emulated machine of its own; [`vagrant::Project`] has a cluster of them.
+//! * [`vcsim::Vcsim`] simulates a vCenter.
 //! * [`faults`] draws faults from a seed, which is printed; [`ledger`] remembers what was acknowledged.
 //!
 //! ```no_run
@@ -41,6 +42,7 @@ pub mod scratch;
 pub mod settings;
 pub mod story;
 pub mod vagrant;
+pub mod vcsim;
 pub mod vm;
 pub mod wait;
 

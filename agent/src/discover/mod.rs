@@ -14,9 +14,12 @@ use futures_util::future::join_all;
 
 use crate::config::AdminNetwork;
 
+mod ask;
+mod azure;
 mod cloud;
 #[cfg(test)]
 mod double;
+mod gce;
 mod provider;
 mod said;
 mod vsphere;
@@ -35,16 +38,16 @@ pub fn open(
     args: &BTreeMap<String, String>,
     network: &AdminNetwork,
 ) -> Result<Arc<dyn Provider>, ProviderError> {
-    Ok(match kind {
-        "vsphere" => Arc::new(vsphere::Vsphere::new(args, network)?),
-        _ => {
-            return Err(ProviderError::Argument {
-                provider: kind,
-                key: "provider",
-                expected: "one that this build can ask".to_owned(),
-            });
-        }
-    })
+    match kind {
+        "azure" => Ok(Arc::new(azure::Azure::new(args, network)?)),
+        "gce" => Ok(Arc::new(gce::Gce::new(args, network)?)),
+        "vsphere" => Ok(Arc::new(vsphere::Vsphere::new(args, network)?)),
+        _ => Err(ProviderError::Argument {
+            provider: kind,
+            key: "provider",
+            expected: "one that this build can ask".to_owned(),
+        }),
+    }
 }
 
 /// One entry of `join`.
