@@ -16,6 +16,7 @@ mod config;
 mod connect;
 mod console;
 mod console_text;
+mod discover;
 mod dns;
 mod dns_snippet;
 mod docker;
@@ -108,6 +109,8 @@ enum Command {
     Registry,
     /// Run the docker command on a cluster, over TLS: swarmer docker STACK:DC service ls
     Docker(docker::Arguments),
+    /// What a node finds where it looks for others, and why it leaves some out.
+    Discover(discover::Arguments),
     /// A cluster's names on this machine.
     #[command(subcommand)]
     Dns(dns::DnsCommand),
@@ -187,6 +190,7 @@ async fn run(command: Command, connect: &Connect<'_>) -> Result<(), Failure> {
         Command::Kv(command) => kv::run(command, connect).await,
         Command::Services(arguments) => services::run(&arguments, connect).await,
         Command::Registry => registry::run(connect).await,
+        Command::Discover(arguments) => discover::run(&arguments, connect).await,
         Command::Dns(command) => dns::run(&command, connect).await,
         Command::Docker(arguments) => docker::run(&arguments, connect).await,
         Command::Token(command) => token::run(&command, connect).await,

@@ -144,6 +144,11 @@ impl JoinError {
 }
 
 impl JoinSource {
+    /// One entry, as it stands in the file. The error is what would be right, and quotes nothing.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Self::read(text).map_err(|error| error.expected())
+    }
+
     pub(super) fn read(text: &str) -> Result<Self, JoinError> {
         if let Some(name) = text.strip_prefix("dns:") {
             return read_dns(name);

@@ -14,6 +14,8 @@ use futures_util::future::join_all;
 
 use crate::config::AdminNetwork;
 
+pub mod aws;
+
 mod ask;
 mod azure;
 mod cloud;
@@ -39,6 +41,7 @@ pub fn open(
     network: &AdminNetwork,
 ) -> Result<Arc<dyn Provider>, ProviderError> {
     match kind {
+        "aws" => Ok(Arc::new(aws::Aws::new(args, network)?)),
         "azure" => Ok(Arc::new(azure::Azure::new(args, network)?)),
         "gce" => Ok(Arc::new(gce::Gce::new(args, network)?)),
         "vsphere" => Ok(Arc::new(vsphere::Vsphere::new(args, network)?)),

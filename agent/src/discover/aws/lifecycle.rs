@@ -1,0 +1,148 @@
+//! An autoscaling group that waits for its instance before it ends it.
+//!
+//! <https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks.html>
+
+use roxmltree::Document;
+
+use super::api::Api;
+use super::calls::{
+    COMPLETE_LIFECYCLE_ACTION, Call, DESCRIBE_AUTO_SCALING_INSTANCES, DESCRIBE_LIFECYCLE_HOOKS,
+    RECORD_LIFECYCLE_ACTION_HEARTBEAT,
+};
+use super::xml;
+use crate::discover::ProviderError;
+
+const TERMINATING: &str = "autoscaling:EC2_INSTANCE_TERMINATING";
+
+/// An instance, as its autoscaling group sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMember {
+    /// The group's name.
+    pub group: String,
+    /// `InService`, `Terminating:Wait`, …
+    pub lifecycle_state: String,
+}
+
+/// One hook of one group, and the instance that it holds up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// The group's name.
+    pub group: String,
+    /// The hook's name.
+    pub name: String,
+    /// `i-0abc…`.
+    pub instance_id: String,
+}
+
+/// How an instance answers a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookResult {
+    /// Go on; other hooks still hold.
+    Continue,
+    /// Go on, past other hooks too.
+    Abandon,
+}
+
+impl Api {
+    /// The group that an instance is in; `None` if it is in none.
+    pub async fn describe_auto_scaling_instance(
+        &self,
+        instance_id: &str,
+    ) -> Result<Option<GroupMember>, ProviderError> {
+        let call = DESCRIBE_AUTO_SCALING_INSTANCES;
+        let text = self
+            .query(call, &[("InstanceIds.member.1", instance_id)])
+            .await?;
+        read_member(&text, instance_id).map_err(|why| unreadable(call, why))
+    }
+
+    /// The hooks of a group that hold up an instance before its end, as they hold up this one.
+    pub async fn terminating_hooks(
+        &self,
+        group: &str,
+        instance_id: &str,
+    ) -> Result<Vec<Hook>, ProviderError> {
+        let call = DESCRIBE_LIFECYCLE_HOOKS;
+        let text = self.query(call, &[("AutoScalingGroupName", group)]).await?;
+        let names = read_terminating(&text).map_err(|why| unreadable(call, why))?;
+        let hooks = names.into_iter().map(|name| Hook {
+            group: group.to_owned(),
+            name,
+            instance_id: instance_id.to_owned(),
+        });
+        Ok(hooks.collect())
+    }
+
+    /// Tells the group that the instance is ready to go.
+    pub async fn complete_lifecycle_action(
+        &self,
+        hook: &Hook,
+        result: HookResult,
+    ) -> Result<(), ProviderError> {
+        let result = match result {
+            HookResult::Continue => "CONTINUE",
+            HookResult::Abandon => "ABANDON",
+        };
+        let [group, name, id] = hook.parameters();
+        let parameters = [group, name, id, ("LifecycleActionResult", result)];
+        self.query(COMPLETE_LIFECYCLE_ACTION, &parameters)
+            .await
+            .map(drop)
+    }
+
+    /// Tells the group that the instance needs its hook's time once more.
+    pub async fn record_lifecycle_heartbeat(&self, hook: &Hook) -> Result<(), ProviderError> {
+        let call = RECORD_LIFECYCLE_ACTION_HEARTBEAT;
+        self.query(call, &hook.parameters()).await.map(drop)
+    }
+}
+
+impl Hook {
+    fn parameters(&self) -> [(&'static str, &str); 3] {
+        [
+            ("AutoScalingGroupName", &self.group),
+            ("LifecycleHookName", &self.name),
+            ("InstanceId", &self.instance_id),
+        ]
+    }
+}
+
+fn read_member(text: &str, instance_id: &str) -> Result<Option<GroupMember>, String> {
+    let document = parse(text)?;
+    let result = xml::anywhere(document.root(), "DescribeAutoScalingInstancesResult")
+        .ok_or("it has no result")?;
+    let mut members = xml::list(result, "AutoScalingInstances");
+    let Some(member) = members.find(|one| xml::text(*one, "InstanceId") == Some(instance_id))
+    else {
+        return Ok(None);
+    };
+    let needed = |name: &str| {
+        let text = xml::text(member, name).ok_or_else(|| format!("it has no {name}"));
+        text.map(str::to_owned)
+    };
+    Ok(Some(GroupMember {
+        group: needed("AutoScalingGroupName")?,
+        lifecycle_state: needed("LifecycleState")?,
+    }))
+}
+
+fn read_terminating(text: &str) -> Result<Vec<String>, String> {
+    let document = parse(text)?;
+    let result =
+        xml::anywhere(document.root(), "DescribeLifecycleHooksResult").ok_or("it has no result")?;
+    let hooks = xml::list(result, "LifecycleHooks");
+    let ours = hooks.filter(|hook| xml::text(*hook, "LifecycleTransition") == Some(TERMINATING));
+    let names = ours.filter_map(|hook| xml::text(hook, "LifecycleHookName"));
+    Ok(names.map(str::to_owned).collect())
+}
+
+fn parse(text: &str) -> Result<Document<'_>, String> {
+    Document::parse(text).map_err(|error| format!("it is no XML: {error}"))
+}
+
+fn unreadable(call: Call, why: String) -> ProviderError {
+    ProviderError::Unreadable {
+        call: call.action,
+        why,
+    }
+}
