@@ -2,6 +2,7 @@
 //! what it says where it finds nothing.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -27,7 +28,8 @@ struct Row {
     left_out: Option<String>,
 }
 
-/// A node's file whose network is 10.20.0.0/16, and its vCenter's password.
+/// A node's file whose network is 10.20.0.0/16, its vCenter's password, and a stand-in for the
+/// program of open-vm-tools that reads guestinfo.
 struct Node {
     scratch: Scratch,
 }
@@ -42,6 +44,13 @@ impl Node {
         );
         fs::write(scratch.path().join("swarmer.yaml"), file)?;
         fs::write(scratch.path().join("password"), Vcsim::PASSWORD)?;
+        let rpctool = scratch.path().join("vmware-rpctool");
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" = 'info-get guestinfo.swarmer.vcenter' ] && echo '{}' && exit\necho 'No value found' >&2\nexit 1\n",
+            Vcsim::PASSWORD
+        );
+        fs::write(&rpctool, script)?;
+        fs::set_permissions(&rpctool, fs::Permissions::from_mode(0o755))?;
         Ok(Self { scratch })
     }
 
@@ -83,6 +92,8 @@ impl Node {
             .args(["--json", "discover", &source, "--config"])
             .arg(self.scratch.path().join("swarmer.yaml"))
             .env_remove("VSPHERE_PASSWORD");
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", self.scratch.path().display()));
         let output = process::output(&mut command)?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(!said.contains("s3cret"), "a secret is told: {said}");
@@ -194,6 +205,15 @@ fn only_the_vcenter_that_is_known_is_talked_to() -> Result<()> {
     let wrong = "00".repeat(32);
     let words = ["not the one that thumbprint names", &sha256];
     node.refused(&vcsim, &[("thumbprint", &wrong)], &words)?;
+
+    story.phase("the password may come from guestinfo");
+    ensure!(
+        node.rows(&vcsim, &[("password", "guestinfo:swarmer.vcenter")])?
+            .len()
+            == 1
+    );
+    let words = ["no credentials: password: guestinfo.other: No value found"];
+    node.refused(&vcsim, &[("password", "guestinfo:other")], &words)?;
 
     story.phase("a wrong password is told, and nothing of it");
     fs::write(node.password(), "s3cret-but-old")?;
