@@ -7,6 +7,7 @@
 //! * [`disk::LossyDisk`] forgets at a crash whatever was not synced.
 //! * [`vm::Vm`] boots the image in an emulated machine of its own; [`vagrant::Project`] has a cluster of them.
 //! * [`amazon::Amazon`] stands in for a cloud: metadata, instances, lifecycle hooks, secrets.
+//! * [`vcsim::Vcsim`] simulates a vCenter.
 //! * [`faults`] draws faults from a seed, which is printed; [`ledger`] remembers what was acknowledged.
 //!
 //! ```no_run
@@ -44,6 +45,7 @@ pub mod scratch;
 pub mod settings;
 pub mod story;
 pub mod vagrant;
+pub mod vcsim;
 pub mod vm;
 pub mod wait;
 
