@@ -180,7 +180,7 @@ fn three_agents_that_know_only_a_tag_form_one_cluster() -> Result<()> {
     ensure!(asked.iter().all(|body| body.contains(wanted)), "{asked:?}");
     cluster.node("w1").kv_put("found", "by tag")?;
     for server in cluster.servers() {
-        ensure!(server.kv_get("found")?.as_deref() == Some(b"by tag"));
+        ensure!(server.kv_get("found")?.as_deref() == Some(&b"by tag"[..]));
     }
     no_secret(&cluster)
 }
