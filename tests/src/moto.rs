@@ -12,8 +12,8 @@ use crate::process::{self, Process, mortal};
 use crate::scratch::Scratch;
 use crate::wait;
 
-/// It loads all of AWS's services first.
-const STARTS_WITHIN: Duration = Duration::from_secs(60);
+/// It loads all of AWS's services first: two seconds of an idle processor.
+const STARTS_WITHIN: Duration = Duration::from_secs(120);
 
 /// A simulated AWS, until it is dropped.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::process::Output;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::ec2::{Ec2, Mood};
@@ -16,10 +16,10 @@ use serde_json::Value;
 
 const INSTANCES: &str = include_str!("discover_aws/instances.py");
 
-/// A DNS server says something to every question within this, whatever its cluster does.
+/// A question to a DNS server that waits for nobody takes no longer than this.
 const PROMPT: Duration = Duration::from_secs(1);
-/// Until an agent's ports are bound.
-const BINDS_WITHIN: Duration = Duration::from_secs(10);
+/// Until an agent's ports are bound, on a busy machine.
+const BINDS_WITHIN: Duration = Duration::from_secs(15);
 
 /// `swarmer discover`, on a machine that is no node of AWS's.
 fn discover(words: &[&str]) -> Result<Output> {
@@ -203,13 +203,7 @@ fn a_cloud_that_hangs_or_refuses_delays_neither_dns_nor_a_formed_cluster() -> Re
     }
     cluster.start_all()?;
     story.phase("the cloud hangs: DNS answers as soon as it is bound");
-    let node = cluster.node("s1");
-    wait::for_fact("DNS answers", BINDS_WITHIN, || {
-        node.dig("s1.node.dev.test", "A")
-    })?;
-    let before = Instant::now();
-    node.dig("nobody.service.dev.test", "A")?;
-    ensure!(before.elapsed() < PROMPT, "{:?}", before.elapsed());
+    dns_is_prompt(cluster.node("s1"))?;
     cluster.wait_serving()?;
     ensure!(!cloud.asked().is_empty(), "nobody asked the cloud");
 
@@ -256,10 +250,21 @@ fn trouble_is_told_at_most_once_a_minute() -> Result<()> {
         "DescribeInstances: RequestLimitExceeded: Request limit exceeded.; asking again later";
     ensure!(told[0].contains(words), "{told:?}");
     story.phase("meanwhile DNS answers");
-    let before = Instant::now();
-    node.dig("nobody.service.dev.test", "A")?;
-    ensure!(before.elapsed() < PROMPT, "{:?}", before.elapsed());
+    dns_is_prompt(node)?;
     no_secret(&cluster)
+}
+
+/// On a busy machine not every answer is prompt; where each waited for the cloud, none would be.
+fn dns_is_prompt(node: &Node) -> Result<()> {
+    wait::for_fact("DNS answers at once", BINDS_WITHIN, || {
+        let (took, answer) = wait::timed(|| node.resolve("nobody.service.dev.test"));
+        // A node without a cluster says Server Failure.
+        if let Err(error) = answer {
+            ensure!(error.to_string().contains("says"), "{error:#}");
+        }
+        ensure!(took < PROMPT, "it took {took:?}");
+        Ok(())
+    })
 }
 
 fn no_secret(cluster: &Cluster) -> Result<()> {
