@@ -85,6 +85,15 @@ if [ "${1:-}" != demo ]; then
             missing="$missing vcsim(go)"
         fi
     fi
+    venv=$here/target/moto
+    if ! "$venv/bin/python" -c 'import boto3, moto.server' >/dev/null 2>&1; then
+        if python3 -m venv "$venv" >/dev/null 2>&1 &&
+            "$venv/bin/pip" install -q --disable-pip-version-check 'moto[server]' >/dev/null 2>&1; then
+            echo "setup: installed moto in target/moto"
+        else
+            missing="$missing moto"
+        fi
+    fi
 fi
 if [ "${1:-}" = image ]; then
     have qemu-system-x86_64 qemu-system-x86
