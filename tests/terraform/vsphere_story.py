@@ -5,7 +5,7 @@ import json
 
 from modules_story import examples
 from node_file import check, decoded
-from project import Project, Tokens, actions
+from project import Project, Tokens, actions, swarmer
 from simulators import Vcsim
 from timeline import equal, expect, step
 
@@ -80,6 +80,18 @@ def apply_and_read(tree, vcsim, name, machines, cluster):
     return project, tokens, before
 
 
+def discovered(vcsim, machines, cluster):
+    """The agent's own discovery sees what Terraform made, once the machines have told their addresses."""
+    for name, said in machines.items():
+        vcsim.govc("vm.change", "-vm", f"/DC0/vm/{cluster}/{cluster}-{name}", "-e", f"SET.guest.ipAddress={said['ip']}")
+    thumbprint = vcsim.govc("about.cert", "-k", "-thumbprint").split()[-1]
+    line = f"provider=vsphere category_name=swarmer tag_name={cluster} host={vcsim.address} user=user password=pass thumbprint={thumbprint}"
+    with step("swarmer discover finds the machines by their tag"):
+        said = swarmer("discover", line)
+        for machine in machines.values():
+            expect(machine["ip"] in said, f"{machine['ip']} is not in\n{said}")
+
+
 def gone(project, vcsim, before):
     with step(f"{project.name}: destroyed, nothing left"):
         project.destroy()
@@ -112,6 +124,7 @@ def story(tree, folder):
         server = {"role": "server", "memory": 2048, "cpus": 2, "disk": 20}
         small = {f"node-{number}": {**server, "ip": f"10.20.0.{10 + number}"} for number in (1, 2, 3)}
         project, _, before = apply_and_read(tree, vcsim, "examples/vsphere-small", small, "shop-prod")
+        discovered(vcsim, small, "shop-prod")
         replaced(project, vcsim, "shop-prod")
         gone(project, vcsim, before)
 
