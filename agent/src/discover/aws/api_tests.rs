@@ -59,7 +59,7 @@ async fn a_hook_is_found_kept_waiting_and_answered() {
     };
     assert_eq!(
         hooks,
-        [hook.clone()],
+        std::slice::from_ref(&hook),
         "the one for launches is no business of ours"
     );
     api.record_lifecycle_heartbeat(&hook).await.unwrap();
