@@ -25,8 +25,11 @@ pub use words::{
 
 use crate::model::Role;
 
-/// How long an engine may be looking for its managers before a join counts as failed.
-const JOIN_PATIENCE: Duration = Duration::from_secs(60);
+/// How long an engine may be looking for its managers before a join counts as failed. A slow
+/// machine takes a minute and more, and each join that is undone costs it all that it has done.
+const JOIN_PATIENCE: Duration = Duration::from_secs(300);
+/// How long a node must be missing from the managers' list before it counts as struck off.
+const STRUCK_OFF: Duration = Duration::from_secs(60);
 /// How long a leaving worker waits for its containers to end.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -182,7 +185,7 @@ fn standing(view: &View<'_>) -> Standing {
 /// The engine is where it belongs.
 fn inside(view: &View<'_>) -> Plan {
     // A worker's engine never notices that it was struck off.
-    if !view.engine.manager && view.is_struck_off() && view.unlisted >= JOIN_PATIENCE {
+    if !view.engine.manager && view.is_struck_off() && view.unlisted >= STRUCK_OFF {
         return leave(false);
     }
     let mut steps = Vec::new();
@@ -259,7 +262,7 @@ fn broken(view: &View<'_>) -> Plan {
     let joining = view
         .memory
         .is_some_and(|memory| memory.how == How::Joined && memory.node.is_empty());
-    if view.steady < JOIN_PATIENCE {
+    if view.steady < STRUCK_OFF {
         Plan::waiting(Waiting::Engine(view.engine.error.clone()))
     } else if joining || view.is_struck_off() && !view.found() {
         leave(false)

@@ -60,6 +60,7 @@ fn node(answer: Node) -> SwarmNode {
     let spec = answer.spec.unwrap_or_default();
     let status = answer.status.unwrap_or_default();
     let manages = answer.manager_status;
+    let name = answer.description.and_then(|about| about.hostname);
     let reachability = manages.as_ref().and_then(|manages| manages.reachability);
     SwarmNode {
         id: answer.id.unwrap_or_default(),
@@ -73,6 +74,7 @@ fn node(answer: Node) -> SwarmNode {
         ready: status.state == Some(NodeState::READY),
         down: status.state == Some(NodeState::DOWN),
         drained: spec.availability == Some(NodeSpecAvailabilityEnum::DRAIN),
+        nameless: name.is_none_or(|name| name.is_empty()),
     }
 }
 

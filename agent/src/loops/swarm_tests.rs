@@ -40,6 +40,7 @@ impl FakeEngine {
             ready: true,
             down: false,
             drained: false,
+            nameless: false,
         });
         *self.swarm.lock().unwrap() = Some(swarm);
     }

@@ -18,7 +18,7 @@ use crate::task::{self, AbortOnDrop, Backoff, Chain};
 /// How often a starting process is asked whether it answers.
 const STARTING: Duration = Duration::from_millis(20);
 /// A process that has not answered by then is started again.
-const START_LIMIT: Duration = Duration::from_secs(15);
+const START_LIMIT: Duration = Duration::from_secs(45);
 /// How often a running process is asked.
 const HEALTH: Duration = Duration::from_secs(5);
 /// How long an answer may take.

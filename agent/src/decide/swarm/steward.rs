@@ -207,9 +207,22 @@ impl<'a> Steward<'a> {
             let left = self.is_leaving(owner) && node.down;
             return reaped || left;
         }
+        if node.nameless {
+            return node.down && self.nobody_joins(nodes);
+        }
         let successor = host.and_then(|host| nodes.nodes.get(&host));
         let successor = successor.and_then(|entry| self.node(&entry.swarm));
         node.down && successor.is_some_and(|successor| successor.ready)
+    }
+
+    /// Whether every living member has its node, so that a nameless one can't become anybody's.
+    fn nobody_joins(&self, nodes: &Nodes) -> bool {
+        let mut members = self.view.members.values();
+        members.all(|member| {
+            let entry = nodes.nodes.get(&member.id);
+            let node = entry.and_then(|entry| self.node(&entry.swarm));
+            member.status != MemberStatus::Alive || node.is_some_and(|node| node.ready)
+        })
     }
 
     /// Whether a server's engine should be promoted, as far as it alone is concerned: it lives,

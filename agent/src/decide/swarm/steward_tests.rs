@@ -93,6 +93,29 @@ fn the_steward_leaves_strangers_and_the_living_alone() {
 }
 
 #[test]
+fn what_is_left_of_joins_that_were_given_up_is_cleared_away_once_all_have_joined() {
+    let ghost = SwarmNode {
+        down: true,
+        nameless: true,
+        ..SwarmNode::default()
+    };
+    let ghosts = [("g1", ghost.clone()), ("g2", ghost)].map(|(id, ghost)| SwarmNode {
+        id: id.into(),
+        ..ghost
+    });
+    let mut sight = steward(vec![manager("sb", 2), manager("sc", 3)]);
+    ghosts.into_iter().for_each(|ghost| sight.add(ghost));
+    assert_eq!(
+        sight.steps(),
+        [],
+        "one of them may be the worker's, on its way"
+    );
+    sight.add(worker("sw", 9));
+    let sight = sight.settled();
+    assert_eq!(sight.steps(), [Step::Remove("g1".into())]);
+}
+
+#[test]
 fn a_wiped_engine_takes_the_place_of_its_dead_self() {
     let mut sight = steward(vec![manager("sb", 2), manager("sc", 3)]);
     sight.add(worker("sb2", 2));

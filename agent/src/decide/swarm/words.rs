@@ -66,6 +66,8 @@ pub struct SwarmNode {
     pub down: bool,
     /// It takes no tasks.
     pub drained: bool,
+    /// It has never told its engine's name: a join that has not come to its end, or never will.
+    pub nameless: bool,
 }
 
 /// A Swarm, as its managers see it.

@@ -44,7 +44,7 @@ fn act(rows: &mut LocalRows, steps: Vec<Step>) {
                 status,
                 output,
             } => {
-                let check = rows.checks.get_mut(&check).unwrap();
+                let check = rows.checks.get_mut(&check.to_lowercase()).unwrap();
                 (check.row.status, check.row.output) = (status, output);
                 check.restored = false;
             }
