@@ -46,6 +46,12 @@ pub(super) async fn leave(
     manner: Manner,
 ) -> Result<Gone, AgentError> {
     let (me, boot) = (joined.me.id, joined.me.boot);
+    if raft.is_some() && manner != Manner::Asked && !others(joined) {
+        tracing::warn!(
+            "there is no other server to leave the cluster to: this one serves until the machine ends"
+        );
+        return Ok(Gone::Needed);
+    }
     tracing::info!("leaving the cluster");
     let leaving = Op::Lease {
         node: me,
