@@ -111,7 +111,7 @@ test-image: setup setup-image build
 setup-image:
 	@tests/setup.sh image
 
-# The first time builds the providers, which takes minutes; after that about two.
+# The first time builds the providers, which takes minutes; the stories take ten on a busy machine.
 test-terraform: build
 	@tests/setup.sh terraform
 	@tests/terraform/providers.sh vsphere aws lint

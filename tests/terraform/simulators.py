@@ -29,7 +29,9 @@ class Simulator:
     def __init__(self, arguments, log):
         self.log = log
         with open(log, "w") as file:
-            self.process = subprocess.Popen([str(one) for one in arguments], stdout=file, stderr=file, env={**os.environ, **SETTINGS})
+            # It ends with the test, however that ends.
+            mortal = ["setpriv", "--pdeathsig", "KILL", "--", *map(str, arguments)]
+            self.process = subprocess.Popen(mortal, stdout=file, stderr=file, env={**os.environ, **SETTINGS})
 
     def wait(self, url):
         until = time.monotonic() + STARTS_WITHIN
