@@ -78,13 +78,17 @@ fn keys(schema: &serde_json::Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn the_readme_names_every_key_of_the_file() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+fn the_readme_and_operations_name_every_key_of_the_file() {
+    let page = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let pages = page("README.md") + &page("docs/operations.md");
     let schema: serde_json::Value = serde_json::from_str(&swarmer(&["config", "schema"])).unwrap();
     let mut found = Vec::new();
     keys(&schema, &mut found);
     assert!(found.len() > 30, "{found:?}");
     for key in found {
-        assert!(readme.contains(&key), "README.md does not name {key}");
+        assert!(
+            pages.contains(&key),
+            "neither README.md nor docs/operations.md names {key}"
+        );
     }
 }
