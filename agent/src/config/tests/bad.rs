@@ -127,7 +127,7 @@ const CASES: &[(&str, &str)] = &[
     ),
     (
         "join: [provider=cloud password=hunter2]",
-        ":7: join[0]: found provider=cloud, expected addresses or \"dns:NAME\": this version of swarmer can't ask that provider yet",
+        ":7: join[0]: found provider=cloud, expected addresses, \"dns:NAME\", or one of provider=aws|vsphere|gce|azure",
     ),
     (
         "dns: { recursors: [dns.example] }",
