@@ -42,6 +42,7 @@ have cc build-essential
 have setpriv util-linux
 have curl curl
 have jq jq
+have openssl openssl
 have ip iproute2
 have ping iputils-ping
 have pgrep procps
@@ -73,6 +74,15 @@ if [ "${1:-}" != demo ]; then
             echo "setup: installed moto in target/moto"
         else
             missing="$missing moto"
+        fi
+    fi
+    # A simulated vCenter. Debian 12's own Go is too old for it, so one is used where it is there.
+    if [ ! -x "$here/target/vcsim/vcsim" ]; then
+        if command -v go >/dev/null 2>&1 &&
+            GOBIN="$here/target/vcsim" go install github.com/vmware/govmomi/vcsim@v0.46.3 >/dev/null 2>&1; then
+            echo "setup: built vcsim in target/vcsim"
+        else
+            missing="$missing vcsim(go)"
         fi
     fi
 fi

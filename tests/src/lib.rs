@@ -8,6 +8,7 @@
 //! * [`vm::Vm`] boots the image in an emulated machine of its own; [`vagrant::Project`] has a cluster of them.
 //! * [`amazon::Amazon`] stands in for a cloud: metadata, instances, lifecycle hooks, secrets.
 //! * [`moto::Moto`] is a simulated AWS; [`ec2::Ec2`] stands in for it where its instances must be on loopback.
+//! * [`vcsim::Vcsim`] simulates a vCenter.
 //! * [`faults`] draws faults from a seed, which is printed; [`ledger`] remembers what was acknowledged.
 //!
 //! ```no_run
@@ -47,6 +48,7 @@ pub mod scratch;
 pub mod settings;
 pub mod story;
 pub mod vagrant;
+pub mod vcsim;
 pub mod vm;
 pub mod wait;
 

@@ -15,6 +15,8 @@ pub enum Need {
     Program(&'static str),
     /// A device or file.
     File(&'static str),
+    /// What `tests/setup.sh` builds below cargo's target directory.
+    Target(&'static str),
 }
 
 /// True if all `needs` are met; otherwise says what is skipped and why, on standard error and in the
@@ -53,5 +55,9 @@ fn missing(need: &Need) -> Option<String> {
         Need::Program(name) => Some(format!("the program {name}")),
         Need::File(path) if Path::new(path).exists() => None,
         Need::File(path) => Some((*path).to_owned()),
+        Need::Target(path) => match binary::target_directory() {
+            Ok(target) if target.join(path).exists() => None,
+            _ => Some(format!("target/{path} (tests/setup.sh)")),
+        },
     }
 }

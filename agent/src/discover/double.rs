@@ -20,7 +20,6 @@ use crate::task::{AbortOnDrop, spawn};
 /// A request, as it came.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
-    pub(super) method: String,
     /// Path and query.
     pub(super) target: String,
     pub(super) headers: HeaderMap,
@@ -143,7 +142,6 @@ async fn read(request: Request<Incoming>) -> Asked {
     let (head, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Asked {
-        method: head.method.to_string(),
         target: head.uri.to_string(),
         headers: head.headers,
         body: String::from_utf8(body.to_vec()).unwrap(),

@@ -17,9 +17,12 @@ use crate::config::AdminNetwork;
 pub mod aws;
 pub mod guestinfo;
 
+mod ask;
+mod azure;
 mod cloud;
 #[cfg(test)]
 mod double;
+mod gce;
 mod orders;
 mod provider;
 mod said;
@@ -42,6 +45,8 @@ pub fn open(
 ) -> Result<Arc<dyn Provider>, ProviderError> {
     match kind {
         "aws" => Ok(Arc::new(aws::Aws::new(args, network)?)),
+        "azure" => Ok(Arc::new(azure::Azure::new(args, network)?)),
+        "gce" => Ok(Arc::new(gce::Gce::new(args, network)?)),
         "vsphere" => Ok(Arc::new(vsphere::Vsphere::new(args, network)?)),
         _ => Err(ProviderError::Argument {
             provider: kind,

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 
-use super::super::ProviderError;
-use super::super::said::{retry_after, said};
 use super::super::web::Web;
+use super::super::{ProviderError, ask};
 use super::trust::Trust;
 
 /// A vCenter that is there takes the call within this.
@@ -42,43 +41,15 @@ impl Line {
     pub(super) async fn send(
         &self,
         call: &'static str,
-        request: Request<Bytes>,
+        built: hyper::http::Result<Request<Bytes>>,
     ) -> Result<Response<Bytes>, ProviderError> {
-        let answer = self.web.send(request).await.map_err(|error| {
-            let why = self.trust.take_refusal().unwrap_or(error.why);
-            ProviderError::Unreachable {
-                call,
-                at: error.at,
-                why,
+        ask::send(&self.web, call, built).await.map_err(|error| {
+            match (error, self.trust.take_refusal()) {
+                (ProviderError::Unreachable { call, at, .. }, Some(why)) => {
+                    ProviderError::Unreachable { call, at, why }
+                }
+                (error, _) => error,
             }
-        })?;
-        let status = answer.status();
-        let busy = [
-            StatusCode::TOO_MANY_REQUESTS,
-            StatusCode::SERVICE_UNAVAILABLE,
-        ];
-        if busy.contains(&status) {
-            return Err(ProviderError::Throttled {
-                call,
-                said: said(&format!(
-                    "{status} {}",
-                    String::from_utf8_lossy(answer.body())
-                )),
-                after: retry_after(answer.headers()),
-            });
-        }
-        Ok(answer)
+        })
     }
-}
-
-/// The request, or which part of it can't be sent.
-pub(super) fn request(
-    call: &'static str,
-    built: hyper::http::Result<Request<Bytes>>,
-) -> Result<Request<Bytes>, ProviderError> {
-    // Only what vCenter itself said before stands in a path or a header.
-    built.map_err(|error| ProviderError::Unreadable {
-        call,
-        why: format!("it leads nowhere: {error}"),
-    })
 }

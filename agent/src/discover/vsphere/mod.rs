@@ -199,10 +199,15 @@ impl Provider for Vsphere {
 
 /// A host with or without a port, as it stands in a URI (RFC 3986 section 3.2), and no user.
 fn is_host(text: &str) -> bool {
-    let authority: Result<hyper::http::uri::Authority, _> = text.parse();
-    authority.is_ok_and(|authority| {
-        !authority.host().is_empty()
-            && !text.contains('@')
-            && (authority.port().is_none() || authority.port_u16().is_some())
-    })
+    let Ok(authority) = text.parse::<hyper::http::uri::Authority>() else {
+        return false;
+    };
+    let host = authority.host();
+    let port = text.strip_prefix(host).map(|rest| rest.strip_prefix(':'));
+    let fine = match port {
+        Some(Some(port)) => port.parse::<u16>().is_ok_and(|port| port != 0),
+        Some(None) => text == host,
+        None => false,
+    };
+    fine && !host.is_empty()
 }

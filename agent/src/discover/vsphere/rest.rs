@@ -12,9 +12,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
-use super::super::ProviderError;
 use super::super::said::said;
-use super::line::{Line, request};
+use super::super::{ProviderError, ask};
+use super::line::Line;
 use super::login::Login;
 
 const LOGIN: &str = "logging in to vCenter's REST API";
@@ -97,7 +97,7 @@ impl Rest {
             answer = self.send(call, &method, path, &session).await?;
         }
         match answer.status() {
-            StatusCode::OK => read(call, answer.body()).map(Some),
+            StatusCode::OK => read(call, &answer).map(Some),
             StatusCode::NOT_FOUND => Ok(None),
             _ => Err(refused(call, &answer)),
         }
@@ -117,7 +117,7 @@ impl Rest {
             .header(SESSION_ID, session)
             .header(CONTENT_TYPE, "application/json")
             .body(Bytes::from_static(body));
-        self.line.send(call, request(call, built)?).await
+        self.line.send(call, built).await
     }
 
     /// The session that is kept; a new one if there is none, or if it is the one that is `over`.
@@ -140,7 +140,7 @@ impl Rest {
             .uri(self.line.uri(SESSION))
             .header(AUTHORIZATION, format!("Basic {basic}"))
             .body(Bytes::new());
-        let answer = self.line.send(LOGIN, request(LOGIN, built)?).await?;
+        let answer = self.line.send(LOGIN, built).await?;
         match answer.status() {
             StatusCode::OK | StatusCode::CREATED => {}
             StatusCode::UNAUTHORIZED => {
@@ -148,7 +148,7 @@ impl Rest {
             }
             _ => return Err(refused(LOGIN, &answer)),
         }
-        let id: String = read(LOGIN, answer.body())?;
+        let id: String = read(LOGIN, &answer)?;
         let mut session = HeaderValue::from_str(&id).map_err(|_| ProviderError::Unreadable {
             call: LOGIN,
             why: "no session's id".to_owned(),
@@ -160,13 +160,9 @@ impl Rest {
 
 fn read<T: DeserializeOwned + Default>(
     call: &'static str,
-    body: &[u8],
+    answer: &Response<Bytes>,
 ) -> Result<T, ProviderError> {
-    let read: Wrapped<T> =
-        serde_json::from_slice(body).map_err(|error| ProviderError::Unreadable {
-            call,
-            why: error.to_string(),
-        })?;
+    let read: Wrapped<T> = ask::json(call, answer)?;
     Ok(read.value.unwrap_or_default())
 }
 

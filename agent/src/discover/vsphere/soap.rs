@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::super::ProviderError;
 use super::super::said::said;
-use super::line::{Line, request};
+use super::line::Line;
 use super::login::Login;
 
 const LOGIN: &str = "logging in to vCenter";
@@ -206,7 +206,7 @@ impl Soap {
             built = built.header(COOKIE, cookie);
         }
         let built = built.body(Bytes::from(envelope(&body)));
-        let answer = self.line.send(call, request(call, built)?).await?;
+        let answer = self.line.send(call, built).await?;
         let (head, body) = answer.into_parts();
         let reply = Reply(String::from_utf8_lossy(&body).into_owned());
         match head.status {
