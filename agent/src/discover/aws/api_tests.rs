@@ -58,7 +58,7 @@ async fn a_hook_is_found_kept_waiting_and_answered() {
         instance_id: "i-1".to_owned(),
     };
     assert_eq!(
-        hooks,
+        hooks.as_slice(),
         std::slice::from_ref(&hook),
         "the one for launches is no business of ours"
     );
