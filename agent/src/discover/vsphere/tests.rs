@@ -234,7 +234,9 @@ async fn a_machine_is_deleted_when_it_is_gone_and_its_peers_are_seen() {
     assert_eq!(fate(UUID[1]).await, Ok(Fate::Exists("poweredOff".into())));
     assert_eq!(fate("i-0123").await, Ok(Fate::Unknown));
     scene.names().await;
-    scene.change(|vcenter| drop(vcenter.machines.remove("vm-1")));
+    scene.change(|vcenter| {
+        vcenter.machines.remove("vm-1");
+    });
     assert_eq!(fate(UUID[0]).await, Ok(Fate::Terminated));
     // Never seen by this program, and nowhere.
     assert_eq!(fate(UUID[2]).await, Ok(Fate::Terminated));
@@ -248,7 +250,9 @@ async fn a_lost_permission_does_not_look_like_a_deletion() {
     scene.change(|vcenter| vcenter.hidden = vcenter.machines.keys().cloned().collect());
     assert_eq!(scene.provider.fate(UUID[0]).await, Ok(Fate::Unknown));
     // It sees its peer, and not this one, which is still there.
-    scene.change(|vcenter| drop(vcenter.hidden.remove("vm-2")));
+    scene.change(|vcenter| {
+        vcenter.hidden.remove("vm-2");
+    });
     let error = scene.provider.fate(UUID[0]).await.unwrap_err().to_string();
     assert!(error.contains("NoPermission"), "{error}");
 }
