@@ -67,6 +67,15 @@ if [ "${1:-}" != demo ]; then
             missing="$missing py-consul"
         fi
     fi
+    venv=$here/target/moto
+    if ! "$venv/bin/python" -c 'import boto3, moto.server' >/dev/null 2>&1; then
+        if python3 -m venv "$venv" >/dev/null 2>&1 &&
+            "$venv/bin/pip" install -q --disable-pip-version-check 'moto[server]' >/dev/null 2>&1; then
+            echo "setup: installed moto in target/moto"
+        else
+            missing="$missing moto"
+        fi
+    fi
     # A simulated vCenter. Debian 12's own Go is too old for it, so one is used where it is there.
     if [ ! -x "$here/target/vcsim/vcsim" ]; then
         if command -v go >/dev/null 2>&1 &&

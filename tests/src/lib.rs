@@ -7,6 +7,7 @@
 //! * [`disk::LossyDisk`] forgets at a crash whatever was not synced.
 //! * [`vm::Vm`] boots the image in an emulated machine of its own; [`vagrant::Project`] has a cluster of them.
 //! * [`vcsim::Vcsim`] simulates a vCenter.
+//! * [`moto::Moto`] is a simulated AWS; [`ec2::Ec2`] stands in for it where its instances must be on loopback.
 //! * [`faults`] draws faults from a seed, which is printed; [`ledger`] remembers what was acknowledged.
 //!
 //! ```no_run
@@ -29,10 +30,12 @@ pub mod cluster;
 pub mod diagnosis;
 pub mod disk;
 pub mod dns;
+pub mod ec2;
 pub mod faults;
 pub mod http;
 pub mod lab;
 pub mod ledger;
+pub mod moto;
 pub mod needs;
 pub mod node;
 pub mod place;

@@ -51,6 +51,9 @@ pub(super) async fn run(arguments: &Arguments, connect: &Connect<'_>) -> Result<
         eprintln!("swarmer: discovery: {trouble}");
     }
     match last {
+        Some(wrong @ ProviderError::Argument { .. }) if !arguments.source.is_empty() => {
+            Err(Failure::usage(wrong.to_string(), ""))
+        }
         Some(trouble) => Err(Failure::not(format!("discovery: {trouble}"), "")),
         None if rows.iter().any(|row| row.address.is_ok()) => Ok(()),
         None if rows.is_empty() => Err(Failure::not(
@@ -103,7 +106,7 @@ fn no_network() -> AdminNetwork {
     AdminNetwork::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
-async fn look(source: &JoinSource, network: &AdminNetwork) -> Result<Vec<Row>, String> {
+async fn look(source: &JoinSource, network: &AdminNetwork) -> Result<Vec<Row>, ProviderError> {
     let row = |address| Row {
         source: source.to_string(),
         id: String::new(),
@@ -114,12 +117,14 @@ async fn look(source: &JoinSource, network: &AdminNetwork) -> Result<Vec<Row>, S
         JoinSource::Address(address) => Ok(vec![row(*address)]),
         JoinSource::Dns { host, port } => {
             let found = tokio::net::lookup_host((host.as_str(), *port)).await;
-            let found = found.map_err(|error| format!("dns:{host}: {error}"))?;
+            let found = found.map_err(|error| ProviderError::Unreachable {
+                call: "dns",
+                at: host.clone(),
+                why: error.to_string(),
+            })?;
             Ok(found.map(row).collect())
         }
-        JoinSource::Provider { kind, args, port } => ask(kind, args, *port, network)
-            .await
-            .map_err(|error| error.to_string()),
+        JoinSource::Provider { kind, args, port } => ask(kind, args, *port, network).await,
     }
 }
 

@@ -2,6 +2,7 @@
 //! to ask.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -110,6 +111,12 @@ impl Cloud {
                 let found: BTreeSet<_> = found.collect();
                 asking.pace.reset();
                 asking.not_before = clock::now() + FRESH;
+                if found.is_empty() {
+                    let (kind, count) = (self.provider.kind(), machines.len());
+                    asking.tell(&format_args!(
+                        "provider={kind}: {count} machines have the tags, and none of them can be asked; `swarmer discover` shows why"
+                    ));
+                }
                 self.known.send_if_modified(|known| {
                     let news = known.as_ref() != Some(&found);
                     if news {
@@ -140,7 +147,7 @@ impl Cloud {
 }
 
 impl Asking {
-    fn tell(&mut self, trouble: &ProviderError) {
+    fn tell(&mut self, trouble: &dyn Display) {
         if self.told.is_none_or(|at| at.elapsed() >= TOLD) {
             tracing::warn!("discovery: {trouble}");
             self.told = Some(clock::now());

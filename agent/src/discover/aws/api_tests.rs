@@ -58,8 +58,8 @@ async fn a_hook_is_found_kept_waiting_and_answered() {
         instance_id: "i-1".to_owned(),
     };
     assert_eq!(
-        hooks,
-        [hook.clone()],
+        hooks.as_slice(),
+        std::slice::from_ref(&hook),
         "the one for launches is no business of ours"
     );
     api.record_lifecycle_heartbeat(&hook).await.unwrap();

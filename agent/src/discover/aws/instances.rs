@@ -133,11 +133,8 @@ impl Instance {
             AddressType::PrivateV4 => self.private_v4.clone(),
             AddressType::PublicV4 => self.public_v4.clone(),
             // Behind a VPC's egress gateway, global addresses are the private ones too.
-            AddressType::PrivateV6 => {
-                let (local, global) = self.v6_by_kind();
-                local.chain(global).map(IpAddr::V6).collect()
-            }
-            AddressType::PublicV6 => self.v6_by_kind().1.map(IpAddr::V6).collect(),
+            AddressType::PrivateV6 => self.v6(true).chain(self.v6(false)).collect(),
+            AddressType::PublicV6 => self.v6(false).collect(),
         };
         // A node may name its own subnet as its network; the peers in other zones are outside it.
         let near = candidates.iter().find(|address| match network {
@@ -148,15 +145,10 @@ impl Instance {
         address.ok_or_else(|| LeftOut::NoAddress(kind.name().to_owned()))
     }
 
-    fn v6_by_kind(
-        &self,
-    ) -> (
-        impl Iterator<Item = Ipv6Addr>,
-        impl Iterator<Item = Ipv6Addr>,
-    ) {
-        let local = self.v6.iter().copied().filter(Ipv6Addr::is_unique_local);
-        let global = self.v6.iter().copied().filter(|a| !a.is_unique_local());
-        (local, global)
+    fn v6(&self, local: bool) -> impl Iterator<Item = IpAddr> {
+        let fitting = self.v6.iter().copied();
+        let fitting = fitting.filter(move |one| one.is_unique_local() == local);
+        fitting.map(IpAddr::V6)
     }
 }
 

@@ -42,7 +42,7 @@ const THREE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
   </reservationSet>
 </DescribeInstancesResponse>"#;
 
-const SECRETS: [&str; 3] = ["AKIAEXAMPLE", "s3cret/key", "t0ken+="];
+const SECRETS: [&str; 3] = ["AKIAEXAMPLE", "s3cret/key", "t0ken+=more"];
 
 fn network(text: &str) -> AdminNetwork {
     AdminNetwork::Cidr(text.parse().unwrap())
@@ -189,7 +189,7 @@ async fn refusals_are_one_line_with_what_to_do_and_no_secret() {
     };
     let cases = [
         (401, of("AuthFailure", "AWS was not able to validate s3cret/key"), "enabled this region"),
-        (400, of("RequestExpired", "Request has expired. t0ken+="), "timedatectl"),
+        (400, of("RequestExpired", "Request has expired. t0ken+=more"), "timedatectl"),
         (403, of("UnauthorizedOperation", "You are not authorized"), "ec2:DescribeInstances"),
         (503, of("RequestLimitExceeded", "Request limit exceeded."), "asking again later"),
         (200, "<html>\n<p></html>".to_owned(), "it is no XML"),

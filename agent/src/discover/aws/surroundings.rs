@@ -9,7 +9,9 @@ use crate::discover::web::Web;
 
 /// Looks up a variable of the environment; an empty one counts as missing.
 #[derive(Clone)]
-pub(super) struct Variables(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub(super) struct Variables(Arc<LookUp>);
+
+type LookUp = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Variables {
     /// Those of this process.
