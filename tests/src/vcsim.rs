@@ -28,8 +28,8 @@ pub struct Vcsim {
 }
 
 impl Vcsim {
-    /// Who may log in.
-    pub const USER: &str = "swarmer@vsphere.local";
+    /// Who may log in. vcsim knows no name with an @ in it again.
+    pub const USER: &str = "swarmer";
     /// With what.
     pub const PASSWORD: &str = "s3cret&word";
 
