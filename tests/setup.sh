@@ -58,15 +58,6 @@ if [ "${1:-}" != demo ]; then
     have vagrant vagrant
     have python3 python3
     python3 -c 'import ensurepip' >/dev/null 2>&1 || install python3-venv
-    moto=$here/target/moto
-    if ! "$moto/bin/moto_server" --help >/dev/null 2>&1; then
-        if python3 -m venv "$moto" >/dev/null 2>&1 &&
-            "$moto/bin/pip" install -q --disable-pip-version-check 'moto[server]' >/dev/null 2>&1; then
-            echo "setup: installed moto in target/moto"
-        else
-            missing="$missing moto"
-        fi
-    fi
     venv=$here/target/py-consul
     if ! "$venv/bin/python" -c 'import consul' >/dev/null 2>&1; then
         if python3 -m venv "$venv" >/dev/null 2>&1 &&
