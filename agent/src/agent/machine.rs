@@ -12,8 +12,10 @@ use crate::task::{Backoff, Shutdown};
 
 const FIRST: Duration = Duration::from_secs(2);
 const CALM: Duration = Duration::from_secs(60);
+/// A machine may get its tags only after its start; one that is none of a cloud's costs it little.
+const UNKNOWN: Duration = Duration::from_secs(60);
 
-/// Returns when it is known, when no cloud in `join` has this machine, or at the shutdown.
+/// Returns when it is known, when there is no cloud in `join`, or at the shutdown.
 pub(super) async fn learn(
     sources: Sources,
     local: Arc<LocalServices>,
@@ -29,7 +31,7 @@ pub(super) async fn learn(
 async fn ask(sources: &Sources, local: &LocalServices, boot: BootId) {
     let mut pace = Backoff::new(FIRST, CALM);
     let mut told = false;
-    loop {
+    while sources.clouds().next().is_some() {
         let mut trouble = None;
         for cloud in sources.clouds() {
             let provider = cloud.provider();
@@ -43,7 +45,11 @@ async fn ask(sources: &Sources, local: &LocalServices, boot: BootId) {
                 Err(error) => trouble = Some(error),
             }
         }
-        let Some(error) = trouble else { return };
+        let Some(error) = trouble else {
+            pace.reset();
+            tokio::time::sleep(UNKNOWN).await;
+            continue;
+        };
         if !told {
             tracing::info!("which machine this is, is not known yet: {error}");
             told = true;
