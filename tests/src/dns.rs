@@ -1,19 +1,45 @@
 //! DNS questions: with the real `dig`, as a user would see the answer, and with a bare packet where
 //! many questions a second measure a time.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use hickory_proto::op::{Message, Query, ResponseCode};
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::rr::rdata::A;
+use hickory_proto::rr::{Name, RData, RecordType};
 
 use crate::place::Place;
 use crate::process;
 
 /// How long one bare question may take. A node answers from its own memory.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Starts a DNS server on loopback that knows this one address for every name, and nothing else.
+pub fn upstream(knows: Ipv4Addr) -> Result<SocketAddr> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let address = socket.local_addr()?;
+    thread::spawn(move || -> Result<()> {
+        let mut buffer = [0; 4096];
+        loop {
+            let (size, client) = socket.recv_from(&mut buffer)?;
+            let question = Message::from_vec(&buffer[..size])?;
+            let mut answer = question.clone().into_response();
+            for query in &question.queries {
+                let record = hickory_proto::rr::Record::from_rdata(
+                    query.name().clone(),
+                    60,
+                    RData::A(A(knows)),
+                );
+                answer.add_answer(record);
+            }
+            socket.send_to(&answer.to_vec()?, client)?;
+        }
+    });
+    Ok(address)
+}
 
 /// What `dig` said.
 #[derive(Clone, Debug)]

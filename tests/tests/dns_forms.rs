@@ -1,17 +1,13 @@
 //! Every form of a name, asked of every node, with `dig`.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::thread;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use harness::dns::Dig;
+use harness::dns::{self, Dig};
 use harness::settings::Role;
 use harness::story::Story;
 use harness::{Cluster, Node};
-use hickory_proto::op::Message;
-use hickory_proto::rr::rdata::A;
-use hickory_proto::rr::{RData, Record};
 
 /// Names travel to the nodes' own memory within this.
 const TRAVEL: Duration = Duration::from_secs(5);
@@ -230,30 +226,10 @@ fn names_that_are_not_ours_are_refused_without_recursors() -> Result<()> {
     Ok(())
 }
 
-/// A DNS server that knows one address for every name.
-fn upstream() -> Result<SocketAddr> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
-    let address = socket.local_addr()?;
-    thread::spawn(move || -> Result<()> {
-        let mut buffer = [0; 4096];
-        loop {
-            let (size, client) = socket.recv_from(&mut buffer)?;
-            let question = Message::from_vec(&buffer[..size])?;
-            let mut answer = question.clone().into_response();
-            for query in &question.queries {
-                let data = RData::A(A::new(192, 0, 2, 9));
-                answer.add_answer(Record::from_rdata(query.name().clone(), 60, data));
-            }
-            socket.send_to(&answer.to_vec()?, client)?;
-        }
-    });
-    Ok(address)
-}
-
 #[test]
 fn names_that_are_not_ours_are_recursed() -> Result<()> {
     let story = Story::of("names that are not ours are recursed: `dev` is a public domain, too");
-    let upstream = upstream()?;
+    let upstream = dns::upstream(Ipv4Addr::new(192, 0, 2, 9))?;
     let cluster = Cluster::of(1).prepare()?;
     let node = cluster.node("s1");
     node.reconfigure(|settings| settings.recursors = Some(format!("[\"{upstream}\"]")));

@@ -1,47 +1,25 @@
 //! A cluster's names on an operator's machine, with `dig`, through `swarmer dns serve`.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use harness::dns::Dig;
+use harness::dns::{self, Dig};
 use harness::needs::{self, Need};
 use harness::place::Place;
 use harness::process::{self, Process, mortal};
 use harness::story::Story;
 use harness::{Cluster, binary};
-use hickory_proto::op::Message;
-use hickory_proto::rr::rdata::A;
-use hickory_proto::rr::{RData, Record};
 
 /// A name travels to every node within this.
 const TRAVEL: Duration = Duration::from_secs(5);
+/// What the machine's resolver says of every name.
+const WORLD: Ipv4Addr = Ipv4Addr::new(1, 2, 3, 4);
 /// A dead node costs a query no more than this.
 const PROMPT: Duration = Duration::from_secs(2);
-
-/// The machine's resolver: it knows one address for every name, and answers nothing else.
-fn resolver() -> Result<SocketAddr> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
-    let address = socket.local_addr()?;
-    thread::spawn(move || -> Result<()> {
-        let mut buffer = [0; 4096];
-        loop {
-            let (size, client) = socket.recv_from(&mut buffer)?;
-            let question = Message::from_vec(&buffer[..size])?;
-            let mut answer = question.clone().into_response();
-            for query in &question.queries {
-                let data = RData::A(A::new(1, 2, 3, 4));
-                answer.add_answer(Record::from_rdata(query.name().clone(), 60, data));
-            }
-            socket.send_to(&answer.to_vec()?, client)?;
-        }
-    });
-    Ok(address)
-}
 
 fn swarmer(words: &[&str]) -> Result<Command> {
     let mut command = mortal(binary::swarmer()?);
@@ -77,7 +55,7 @@ fn a_cluster_s_names_are_answered_on_an_operator_s_machine() -> Result<()> {
     let web = r#"{"Name": "web", "Port": 80, "Tags": ["blue"]}"#;
     w1.http_put("/v1/agent/service/register", web)?.ok()?;
     let files = log_in(&cluster)?;
-    let (_serving, at) = serve(&files, resolver()?)?;
+    let (_serving, at) = serve(&files, dns::upstream(WORLD)?)?;
     let dig = |name: &str, kind: &str, options: &[&str]| {
         Dig::ask(&Place::Loopback, at, name, kind, options)
     };
@@ -148,14 +126,14 @@ fn dnsmasq_takes_the_snippet() -> Result<()> {
     let cluster = Cluster::of(1).start()?;
     let own = cluster.node("s1").address().to_string();
     let files = log_in(&cluster)?;
-    let (_serving, at) = serve(&files, resolver()?)?;
+    let (_serving, at) = serve(&files, dns::upstream(WORLD)?)?;
     let mut snippet = swarmer(&["dns", "snippet", &files.display().to_string()])?;
     snippet.args(["--for", "dnsmasq", "--listen", &at.to_string()]);
     let config = cluster.folder().join("dnsmasq.conf");
     std::fs::write(&config, process::run(&mut snippet)?)?;
 
     story.phase("dnsmasq runs with it, and with a resolver of its own for all else");
-    let other = resolver()?;
+    let other = dns::upstream(WORLD)?;
     let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
     let mut dnsmasq = mortal(binary::on_path("dnsmasq").context("no dnsmasq")?);
     dnsmasq.args([

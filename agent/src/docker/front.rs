@@ -21,11 +21,10 @@ use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::task::{self, Chain, Shutdown};
+use crate::task::{Chain, Reception, Shutdown};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long who is refused may take to send a request, so as to be told why.
@@ -33,9 +32,11 @@ const HEAD: Duration = Duration::from_secs(10);
 /// How long a client may take to hear of the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Connections at a time: each holds two sockets, and an operator needs a few.
-const CONNECTIONS: usize = 256;
-/// Pause after an accept failed, such as too many open files.
-const BREATH: Duration = Duration::from_millis(100);
+const RECEPTION: Reception = Reception {
+    who: "the engine's front",
+    task: "engine-front",
+    most: 256,
+};
 
 /// Until when the holder of this certificate may use the engine, or why not at all. Handed in,
 /// since it knows the CA and the roles.
@@ -59,33 +60,16 @@ impl EngineFront {
 
     /// Serves until the shutdown begins.
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let accepted = tokio::select! {
-                () = shutdown.begun() => return,
-                accepted = listener.accept() => accepted,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!("the engine's front can't accept a connection: {error}");
-                    tokio::time::sleep(BREATH).await;
-                    continue;
-                }
-            };
-            // Beyond the limit a connection is closed at once rather than left waiting.
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                continue;
-            };
+        let serve = |stream, peer| {
             let (front, shutdown) = (self.clone(), shutdown.clone());
-            task::spawn("engine-front", async move {
+            async move {
                 tokio::select! {
                     () = shutdown.begun() => {}
                     () = front.connection(stream, peer) => {}
                 }
-                drop(place);
-            });
-        }
+            }
+        };
+        RECEPTION.run(listener, &shutdown, serve).await;
     }
 
     async fn connection(self, stream: TcpStream, peer: SocketAddr) {

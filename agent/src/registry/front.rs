@@ -17,14 +17,14 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::{ClientConfig, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Mutex, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::answer::{self, Body};
 use super::gate::{Admission, Credential, Gate, Route};
 use super::upstream::Upstream;
 use crate::model::Role;
-use crate::task::{self, Chain, Shutdown};
+use crate::task::{Chain, Reception, Shutdown};
 
 /// How long a request waits for a host to appear, as reads elsewhere wait for a leader.
 const HOLD: Duration = Duration::from_secs(7);
@@ -34,7 +34,11 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client may take to send a request's head, idle time between requests included.
 const HEAD: Duration = Duration::from_secs(60);
 /// Connections at a time: each may hold two sockets.
-const CONNECTIONS: usize = 1024;
+const RECEPTION: Reception = Reception {
+    who: "the registry's front",
+    task: "registry-front",
+    most: 1024,
+};
 
 /// On requests that one front passes to another: whether it knows the caller.
 const PASSED: HeaderName = HeaderName::from_static("x-swarmer-passed");
@@ -90,30 +94,11 @@ impl Front {
 
     /// Serves until the shutdown begins.
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let accepted = tokio::select! {
-                () = shutdown.begun() => return,
-                accepted = listener.accept() => accepted,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!("the registry's front can't accept a connection: {error}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            // Beyond the limit a connection is closed at once rather than left waiting.
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                continue;
-            };
+        let serve = |stream, peer| {
             let (front, shutdown) = (self.clone(), shutdown.clone());
-            task::spawn("registry-front", async move {
-                front.connection(stream, peer, shutdown).await;
-                drop(place);
-            });
-        }
+            front.connection(stream, peer, shutdown)
+        };
+        RECEPTION.run(listener, &shutdown, serve).await;
     }
 
     async fn connection(self, stream: TcpStream, peer: SocketAddr, shutdown: Shutdown) {

@@ -12,6 +12,7 @@ use rustls::server::WebPkiClientVerifier;
 use super::*;
 use crate::registry::program::Socket;
 use crate::registry::{Backend, Host, Settings, Storage};
+use crate::task;
 
 const NAME: &str = "registry.service.dev.vagrant";
 const TOKEN: &str = "swarmer-worker-good";

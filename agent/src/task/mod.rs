@@ -1,7 +1,8 @@
 //! Floor 3: running things. Every task has a name, every loop has one shape, and there is one clock.
 //!
 //! Owns: [`spawn`], the [`clock`], stopping ([`Shutdown`]), being ready ([`Ready`]), the set of an
-//! agent's tasks ([`Tasks`]), [`Backoff`], and the runner of level-triggered loops ([`Looper`]).
+//! agent's tasks ([`Tasks`]), [`Backoff`], the runner of level-triggered loops ([`Looper`]), and the
+//! taking in of connections ([`Reception`]).
 //! Does not own what the tasks do.
 //!
 //! Always true: stopping is a value that is handed down, never a global; a critical task that ends
@@ -10,6 +11,7 @@
 
 pub mod clock;
 
+mod accept;
 mod backoff;
 mod chain;
 mod latch;
@@ -17,6 +19,7 @@ mod looper;
 mod set;
 mod spawn;
 
+pub use accept::Reception;
 pub use backoff::Backoff;
 pub use chain::Chain;
 pub use latch::{Ready, Shutdown};

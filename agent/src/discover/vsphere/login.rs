@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::super::ProviderError;
-use super::{KIND, guestinfo};
+use super::KIND;
 use crate::config::{Secret, SecretSource};
+use crate::discover::{ProviderError, guestinfo};
 use crate::task::clock;
 
 /// A name and password that were refused are not tried again within this: by default vCenter locks
@@ -86,7 +86,7 @@ fn origin(
         )));
     };
     if let Some(name) = text.strip_prefix("guestinfo:")
-        && guestinfo::is_key(name)
+        && is_key(name)
     {
         return Ok(Origin::Guestinfo(name.to_owned()));
     }
@@ -100,12 +100,20 @@ fn origin(
         })
 }
 
+/// A key that is sure to be one word to the program that is asked.
+fn is_key(text: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !text.is_empty() && text.len() <= 128 && text.bytes().all(fine)
+}
+
 impl Origin {
     async fn get(&self, call: &'static str, what: &str) -> Result<Secret, ProviderError> {
         let found = match self {
-            Self::Guestinfo(key) => guestinfo::get(key)
-                .await
-                .map_err(|why| format!("guestinfo.{key}: {why}")),
+            Self::Guestinfo(key) => match guestinfo::get(key).await {
+                Ok(Some(secret)) => Ok(secret),
+                Ok(None) => Err(format!("guestinfo.{key}: No value found")),
+                Err(error) => Err(error.to_string()),
+            },
             Self::Source(source) => {
                 let file = |path: &str| std::fs::read_to_string(path).map_err(|e| e.to_string());
                 source

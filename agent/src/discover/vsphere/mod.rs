@@ -23,7 +23,6 @@ use super::{Fate, Machine, Provider, ProviderError};
 use crate::config::{AdminNetwork, duration};
 
 mod dmi;
-mod guestinfo;
 mod inventory;
 mod line;
 mod login;
