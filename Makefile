@@ -115,4 +115,4 @@ setup-image:
 test-terraform: build
 	@tests/setup.sh terraform
 	@tests/terraform/providers.sh vsphere aws lint
-	@SWARMER=$(abspath $(SWARMER)) $(SWARMER_TERRAFORM)/venv/bin/python tests/terraform/run.py all
+	@SWARMER=$(abspath $(SWARMER)) target/moto/bin/python tests/terraform/run.py all

@@ -79,7 +79,7 @@ if [ "${1:-}" != demo ]; then
     venv=$here/target/moto
     if ! "$venv/bin/python" -c 'import boto3, moto.server' >/dev/null 2>&1; then
         if python3 -m venv "$venv" >/dev/null 2>&1 &&
-            "$venv/bin/pip" install -q --disable-pip-version-check 'moto[server]' >/dev/null 2>&1; then
+            "$venv/bin/pip" install -q --disable-pip-version-check 'moto[server]>=5.2.5,<6' boto3 >/dev/null 2>&1; then
             echo "setup: installed moto in target/moto"
         else
             missing="$missing moto"

@@ -71,13 +71,13 @@ resource "aws_security_group_rule" "bastion_out" {
 }
 
 resource "aws_security_group_rule" "bastion_to_nodes" {
-  for_each                 = local.has_bastion ? local.for_operators : {}
+  for_each                 = local.from_bastion
   security_group_id        = aws_security_group.bastion[0].id
   description              = "${each.key}, to nodes"
   type                     = "egress"
-  protocol                 = each.value[0]
-  from_port                = each.value[1]
-  to_port                  = each.value[1]
+  protocol                 = each.value.protocol
+  from_port                = each.value.port
+  to_port                  = each.value.port
   source_security_group_id = aws_security_group.nodes.id
 }
 

@@ -5,6 +5,13 @@
 # next machine that starts has it.
 
 locals {
+  # Nodes look for `swarmer`, which only servers have: nobody needs to find a worker, and one that waits for
+  # its token would be taken for a server that can't be asked.
+  tags = {
+    server = { swarmer = local.name, "swarmer-cluster" = local.name, "swarmer-role" = "server" }
+    worker = { "swarmer-cluster" = local.name, "swarmer-role" = "worker" }
+  }
+
   launch = merge(
     { for name, server in local.servers : name => {
       role      = "server"
@@ -72,11 +79,7 @@ resource "aws_launch_template" "node" {
     for_each = ["instance", "volume"]
     content {
       resource_type = tag_specifications.value
-      tags = merge(var.tags, {
-        Name           = each.key == "" ? "${local.name}-worker" : "${local.name}-${each.key}"
-        swarmer        = local.name
-        "swarmer-role" = local.launch[each.key].role
-      })
+      tags          = merge(var.tags, local.tags[local.launch[each.key].role], { Name = each.key == "" ? "${local.name}-worker" : "${local.name}-${each.key}" })
     }
   }
 }
@@ -105,7 +108,7 @@ resource "aws_autoscaling_group" "server" {
   }
 
   dynamic "tag" {
-    for_each = merge(var.tags, { Name = "${local.name}-${each.key}", swarmer = local.name, "swarmer-role" = "server" })
+    for_each = merge(var.tags, local.tags.server, { Name = "${local.name}-${each.key}" })
     content {
       key                 = tag.key
       value               = tag.value
@@ -138,7 +141,7 @@ resource "aws_autoscaling_group" "workers" {
   }
 
   dynamic "tag" {
-    for_each = merge(var.tags, { Name = "${local.name}-worker", swarmer = local.name, "swarmer-role" = "worker" })
+    for_each = merge(var.tags, local.tags.worker, { Name = "${local.name}-worker" })
     content {
       key                 = tag.key
       value               = tag.value

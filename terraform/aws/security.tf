@@ -2,41 +2,35 @@
 # world. The engine's Swarm ports are open among nodes only.
 
 locals {
-  among_nodes = merge(
+  # Each port of a node, and whom it lets in.
+  doors = merge(
     {
-      rpc      = ["tcp", local.ports.rpc]
-      registry = ["tcp", local.ports.registry]
+      rpc      = { protocol = "tcp", port = local.ports.rpc, to = ["nodes", "operators", "bastion", "balancer"] }
+      https    = { protocol = "tcp", port = local.ports.https, to = ["operators", "bastion", "balancer"] }
+      registry = { protocol = "tcp", port = local.ports.registry, to = ["nodes", "operators", "bastion", "clients", "balancer"] }
+      dns      = { protocol = "udp", port = local.ports.dns, to = ["operators", "bastion", "clients", "balancer"] }
+      dns_tcp  = { protocol = "tcp", port = local.ports.dns, to = ["operators", "bastion", "clients", "balancer"] }
     },
     local.with_docker ? {
-      swarm         = ["tcp", 2377]
-      swarm_gossip  = ["tcp", 7946]
-      swarm_gossip2 = ["udp", 7946]
-      swarm_overlay = ["udp", 4789]
+      docker        = { protocol = "tcp", port = local.ports.docker, to = ["operators", "bastion"] }
+      swarm         = { protocol = "tcp", port = 2377, to = ["nodes"] }
+      swarm_gossip  = { protocol = "tcp", port = 7946, to = ["nodes"] }
+      swarm_gossip2 = { protocol = "udp", port = 7946, to = ["nodes"] }
+      swarm_overlay = { protocol = "udp", port = 4789, to = ["nodes"] }
     } : {},
   )
-  for_operators = merge(
-    {
-      rpc      = ["tcp", local.ports.rpc]
-      https    = ["tcp", local.ports.https]
-      registry = ["tcp", local.ports.registry]
-      dns      = ["udp", local.ports.dns]
-      dns_tcp  = ["tcp", local.ports.dns]
-    },
-    local.with_docker ? { docker = ["tcp", local.ports.docker] } : {},
-  )
-  for_clients = {
-    registry = ["tcp", local.ports.registry]
-    dns      = ["udp", local.ports.dns]
-    dns_tcp  = ["tcp", local.ports.dns]
+  # Those who are let in by their networks. The load balancer's health checks and the resolver's questions
+  # come from its subnets.
+  networks = {
+    operators = var.operator_cidrs
+    clients   = var.client_cidrs
+    balancer  = var.balancer ? local.balancer_cidrs : []
   }
-  # Its health checks and the resolver's questions come from its subnets.
-  for_balancer = {
-    rpc      = ["tcp", local.ports.rpc]
-    https    = ["tcp", local.ports.https]
-    registry = ["tcp", local.ports.registry]
-    dns      = ["udp", local.ports.dns]
-    dns_tcp  = ["tcp", local.ports.dns]
-  }
+  by_network = merge([for who, cidrs in local.networks : {
+    for name, door in local.doors : "${name}-from-${who}" => merge(door, { cidrs = cidrs }) if contains(door.to, who)
+  } if length(cidrs) > 0]...)
+  among_nodes  = { for name, door in local.doors : name => door if contains(door.to, "nodes") }
+  from_bastion = { for name, door in local.doors : name => door if local.has_bastion && contains(door.to, "bastion") }
 }
 
 resource "aws_security_group" "nodes" {
@@ -58,9 +52,9 @@ resource "aws_security_group_rule" "among_nodes" {
   security_group_id = aws_security_group.nodes.id
   description       = "${each.key}, from nodes"
   type              = "ingress"
-  protocol          = each.value[0]
-  from_port         = each.value[1]
-  to_port           = each.value[1]
+  protocol          = each.value.protocol
+  from_port         = each.value.port
+  to_port           = each.value.port
   self              = true
 }
 
@@ -69,54 +63,32 @@ resource "aws_security_group_rule" "to_nodes" {
   security_group_id = aws_security_group.nodes.id
   description       = "${each.key}, to nodes"
   type              = "egress"
-  protocol          = each.value[0]
-  from_port         = each.value[1]
-  to_port           = each.value[1]
+  protocol          = each.value.protocol
+  from_port         = each.value.port
+  to_port           = each.value.port
   self              = true
 }
 
-resource "aws_security_group_rule" "operators" {
-  for_each          = length(var.operator_cidrs) > 0 ? local.for_operators : {}
+resource "aws_security_group_rule" "by_network" {
+  for_each          = local.by_network
   security_group_id = aws_security_group.nodes.id
-  description       = "${each.key}, from operators"
+  description       = replace(each.key, "-", " ")
   type              = "ingress"
-  protocol          = each.value[0]
-  from_port         = each.value[1]
-  to_port           = each.value[1]
-  cidr_blocks       = var.operator_cidrs
+  protocol          = each.value.protocol
+  from_port         = each.value.port
+  to_port           = each.value.port
+  cidr_blocks       = each.value.cidrs
 }
 
-resource "aws_security_group_rule" "bastion" {
-  for_each                 = local.has_bastion ? local.for_operators : {}
+resource "aws_security_group_rule" "from_bastion" {
+  for_each                 = local.from_bastion
   security_group_id        = aws_security_group.nodes.id
   description              = "${each.key}, from the bastion"
   type                     = "ingress"
-  protocol                 = each.value[0]
-  from_port                = each.value[1]
-  to_port                  = each.value[1]
+  protocol                 = each.value.protocol
+  from_port                = each.value.port
+  to_port                  = each.value.port
   source_security_group_id = aws_security_group.bastion[0].id
-}
-
-resource "aws_security_group_rule" "clients" {
-  for_each          = length(var.client_cidrs) > 0 ? local.for_clients : {}
-  security_group_id = aws_security_group.nodes.id
-  description       = "${each.key}, from clients"
-  type              = "ingress"
-  protocol          = each.value[0]
-  from_port         = each.value[1]
-  to_port           = each.value[1]
-  cidr_blocks       = var.client_cidrs
-}
-
-resource "aws_security_group_rule" "balancer" {
-  for_each          = var.balancer ? local.for_balancer : {}
-  security_group_id = aws_security_group.nodes.id
-  description       = "${each.key}, from the load balancer"
-  type              = "ingress"
-  protocol          = each.value[0]
-  from_port         = each.value[1]
-  to_port           = each.value[1]
-  cidr_blocks       = local.balancer_cidrs
 }
 
 resource "aws_security_group_rule" "out" {

@@ -251,7 +251,7 @@ variable "tags" {
   description = "Tags for all that is made."
 
   validation {
-    condition     = length(setintersection(keys(var.tags), ["Name", "swarmer", "swarmer-role"])) == 0
-    error_message = "Name, swarmer and swarmer-role are set by this module: nodes find each other by them."
+    condition     = length(setintersection(keys(var.tags), ["Name", "swarmer", "swarmer-cluster", "swarmer-role"])) == 0
+    error_message = "Name, swarmer, swarmer-cluster and swarmer-role are set by this module: nodes find servers by them."
   }
 }

@@ -8,7 +8,7 @@
 //! * [`vm::Vm`] boots the image in an emulated machine of its own; [`vagrant::Project`] has a cluster of them.
 //! * [`amazon::Amazon`] stands in for a cloud: metadata, instances, lifecycle hooks, secrets.
 //! * [`vcsim::Vcsim`] simulates a vCenter.
-//! * [`moto::Moto`] is a simulated AWS; [`ec2::Ec2`] stands in for it where its instances must be on loopback.
+//! * [`moto::Moto`] is a simulated AWS; [`amazon::Ec2`] stands in for it where its instances must be on loopback.
 //! * [`faults`] draws faults from a seed, which is printed; [`ledger`] remembers what was acknowledged.
 //!
 //! ```no_run
@@ -32,7 +32,6 @@ pub mod cluster;
 pub mod diagnosis;
 pub mod disk;
 pub mod dns;
-pub mod ec2;
 pub mod faults;
 pub mod guestinfo;
 pub mod http;

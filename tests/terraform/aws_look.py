@@ -19,8 +19,8 @@ class Look:
         return self.ec2.register_image(Name=name, RootDeviceName="/dev/xvda", Architecture="x86_64", VirtualizationType="hvm")["ImageId"]
 
     def instances(self, tag, role=None):
-        """Living machines with the cluster's tag, by name tag, or by id if several have one."""
-        filters = ALIVE + [{"Name": "tag:swarmer", "Values": [tag]}]
+        """The cluster's living machines."""
+        filters = ALIVE + [{"Name": "tag:swarmer-cluster", "Values": [tag]}]
         if role:
             filters.append({"Name": "tag:swarmer-role", "Values": [role]})
         pages = self.ec2.describe_instances(Filters=filters)["Reservations"]

@@ -1,15 +1,15 @@
 """Clusters on AWS' simulator: made, read back through AWS' API, machines replaced, gone."""
 
 import json
-import re
 
 import aws_checks as checks
 from aws_look import Look
+from hosts import Hosts, missing, until
 from modules_story import examples
 from node_file import check
 from project import Project, Tokens, actions, swarmer
 from simulators import Moto
-from timeline import equal, expect, step
+from timeline import equal, expect, say, step
 
 # moto is a region of long ago, where an address is of no VPC unless one says so; newer providers don't
 # know the word any more.
@@ -65,19 +65,38 @@ def machines(look, tokens, tag, names, workers):
 
 
 def discovered(moto, look, tag):
-    """The agent's own discovery sees what Terraform made."""
+    """The agent's own discovery sees the servers that Terraform made, and no worker."""
     line = f"provider=aws tag_key=swarmer tag_value={tag} region={moto.REGION} endpoint={moto.url} access_key_id=testing secret_access_key=testing"
-    with step("swarmer discover finds the servers and the workers"):
-        said = swarmer("discover", line)
-        for one in look.instances(tag):
-            expect(re.search(rf"\b{re.escape(one['PrivateIpAddress'])}\b", said), f"{one['PrivateIpAddress']} is not in\n{said}")
+    with step("swarmer discover finds the servers"):
+        found = json.loads(swarmer("discover", line, "--json"))
+        equal({one["address"] for one in found}, {f"{one['PrivateIpAddress']}:8300" for one in look.instances(tag, "server")}, "discovered")
 
 
 def ids(look, tag):
     return {name: one["InstanceId"] for name, one in look.by_name(tag).items()}
 
 
-def replaced(project, look, tag):
+def formed(hosts):
+    """The machines start, with what Terraform told them and nothing else."""
+    with step("three machines start: a cluster, by nothing but their user-data and their tag"):
+        hosts.follow()
+        hosts.wait_healthy()
+        hosts.any().swarmer("kv", "put", "greeting", "hello")
+    with step("any node answers for registry.service.prod.shop, whose images are in the bucket"):
+        until("its address is a server's", lambda: expect(set(hosts.dig("registry.service.prod.shop")) & hosts.members(), hosts.dig("registry.service.prod.shop")))
+
+
+def healed(hosts):
+    """What EC2 did to the machines, the cluster knows, and what it knew, it still knows."""
+    if hosts:
+        hosts.follow()
+        took = hosts.wait_members()
+        hosts.wait_healthy()
+        equal(hosts.any().swarmer("kv", "get", "greeting").strip(), "hello", "what was written before")
+        say(f"the cloud was witness: the lost member was gone, and its successor there, after {took:.1f} s; three vote again")
+
+
+def replaced(project, look, tag, hosts):
     """A machine that dies comes again; a new image replaces nothing by itself, and one when told so."""
     before = ids(look, tag)
     zone = look.by_name(tag)[f"{tag}-node-1"]["Placement"]["AvailabilityZone"]
@@ -86,6 +105,7 @@ def replaced(project, look, tag):
         now = ids(look, tag)
         equal({name for name in now if now[name] != before.get(name)}, {f"{tag}-node-1"}, "servers that are new")
         equal(look.by_name(tag)[f"{tag}-node-1"]["Placement"]["AvailabilityZone"], zone, "its zone")
+        healed(hosts)
     image = look.register_image("swarmer-0.2.0-1800000000")
     with step("a new image replaces no machine"):
         expect(not [done for done in actions(project.plan()[1]).values() if "delete" in done], "something would go")
@@ -102,6 +122,7 @@ def replaced(project, look, tag):
             equal({one for one in now if now[one] != before[one]}, {f"{tag}-{name}"}, "servers that are new")
             equal(look.by_name(tag)[f"{tag}-{name}"]["ImageId"], image, "its image")
             checks.hook(look, f"{tag}-{name}")
+            healed(hosts)
 
 
 def gone(project, look, before):
@@ -124,7 +145,18 @@ def small(tree, moto, look):
         checks.rights(look, f"{tag}-server", f"{tag}-registry")
         checks.buckets(look, tag, "AES256")
     discovered(moto, look, tag)
-    replaced(project, look, tag)
+    hosts = None
+    if missing():
+        say(f"no machine starts, for want of {missing()}")
+    else:
+        hosts = Hosts(moto, look, tag, "10.20.0.0/16", tree.folder)
+    try:
+        if hosts:
+            formed(hosts)
+        replaced(project, look, tag, hosts)
+    finally:
+        if hosts:
+            hosts.close()
     gone(project, look, before)
 
 

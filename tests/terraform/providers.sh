@@ -1,7 +1,7 @@
 #!/bin/sh
 # providers.sh [vsphere|aws|lint]...: the real providers, built from source into target/terraform/mirror, where
-# Terraform finds them, and the simulators: vcsim and govc in target/terraform/bin, moto in
-# target/terraform/venv, checkov in target/terraform/lint. What is there already is left alone. The AWS provider takes minutes: it is large.
+# Terraform finds them, govc in target/terraform/bin, checkov in target/terraform/lint. What is there already is left
+# alone. The AWS provider takes minutes: it is large. The simulators are tests/setup.sh's.
 set -eu
 here=$(CDPATH= cd "$(dirname "$0")/../.." && pwd)
 cache=${SWARMER_TERRAFORM:-$here/target/terraform}
@@ -39,7 +39,6 @@ build() {
 vsphere() {
     build vsphere "$mirror/vsphere/1.26.0/$platform/terraform-provider-vsphere_v1.26.0_x5" \
         github.com/hashicorp/terraform-provider-vsphere github.com/hashicorp/terraform-provider-vsphere@v1.26.0
-    build vcsim "$cache/bin/vcsim" github.com/vmware/govmomi/vcsim github.com/vmware/govmomi/vcsim@v0.46.3
     build govc "$cache/bin/govc" github.com/vmware/govmomi/govc github.com/vmware/govmomi/govc@v0.46.3
 }
 
@@ -48,12 +47,6 @@ aws() {
     build aws "$mirror/aws/4.9.0/$platform/terraform-provider-aws_v4.9.0_x5" \
         github.com/hashicorp/terraform-provider-aws github.com/hashicorp/terraform-provider-aws@v4.9.0 \
         github.com/cycloidio/terraform-provider-aws@v1.60.1-0.20220513132327-e2dbdf90e533
-    if ! "$cache/venv/bin/python" -c 'import moto.server, boto3' >/dev/null 2>&1; then
-        begun=$(date +%s)
-        python3 -m venv "$cache/venv"
-        "$cache/venv/bin/pip" install -q --disable-pip-version-check 'moto[server]>=5.2.5,<6' boto3
-        echo "providers: moto took $(($(date +%s) - begun)) s"
-    fi
 }
 
 # A policy lint; it needs no network and no account.

@@ -4,6 +4,7 @@
 import sys
 
 import aws_story
+import hosts
 import modules_story
 import vsphere_story
 from project import Tree
@@ -12,6 +13,8 @@ from timeline import Failed, fail, say
 
 def main():
     what = sys.argv[1] if len(sys.argv) > 1 else "all"
+    if what != "quick":
+        hosts.enter()
     tree = Tree()
     try:
         if what == "quick":

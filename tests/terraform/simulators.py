@@ -4,12 +4,14 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-from project import CACHE, run
+import hosts
+from project import CACHE, ROOT, run
 from timeline import Failed
 
 STARTS_WITHIN = 60
@@ -59,7 +61,7 @@ class Vcsim(Simulator):
 
     def __init__(self, folder):
         self.address = f"127.0.0.1:{free_port()}"
-        super().__init__([CACHE / "bin/vcsim", "-l", self.address, "-dc", 1, "-vm", 1], folder / "vcsim.log")
+        super().__init__([ROOT / "target/vcsim/vcsim", "-l", self.address, "-dc", 1, "-vm", 1], folder / "vcsim.log")
         # It speaks TLS with a certificate of its own: an answer in plain text says that it is there.
         self.wait(f"http://{self.address}/about")
         self.environment = {
@@ -93,9 +95,11 @@ class Moto(Simulator):
     REGION = "eu-central-1"
 
     def __init__(self, folder):
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        super().__init__([CACHE / "venv/bin/python", Path(__file__).with_name("moto_server.py"), "-H", "127.0.0.1", "-p", port], folder / "moto.log")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        # In a namespace of its own, hosts are to reach it too.
+        at = "0.0.0.0" if os.environ.get(hosts.INSIDE) else "127.0.0.1"
+        super().__init__([sys.executable, Path(__file__).with_name("moto_server.py"), "-H", at, "-p", self.port], folder / "moto.log")
         self.wait(f"{self.url}/moto-api/data.json")
         self.environment = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": self.REGION}
 

@@ -7,7 +7,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use harness::ec2::{Ec2, Mood};
+use harness::amazon::{Ec2, Mood};
 use harness::moto::Moto;
 use harness::process::{self, mortal};
 use harness::story::Story;

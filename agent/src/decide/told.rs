@@ -47,16 +47,8 @@ pub enum Order {
 #[must_use]
 pub fn order(seen: &Seen) -> Order {
     let ends = |why, patience| Order::Go(Marching { why, patience });
-    match seen.spot.as_deref() {
-        Some("terminate") => {
-            return ends("a spot interruption: the machine ends in two minutes", SPOT);
-        }
-        Some(_) => {
-            return Order::Hint(
-                "a spot interruption will stop this machine; it stays a member, and goes on when it is started again",
-            );
-        }
-        None => {}
+    if seen.spot.as_deref() == Some("terminate") {
+        return ends("a spot interruption: the machine ends in two minutes", SPOT);
     }
     if seen
         .lifecycle
@@ -67,6 +59,11 @@ pub fn order(seen: &Seen) -> Order {
     }
     if seen.key.as_deref().is_some_and(is_yes) {
         return ends("guestinfo.swarmer.leave says so", HOOK);
+    }
+    if seen.spot.is_some() {
+        return Order::Hint(
+            "a spot interruption will stop this machine; it stays a member, and goes on when it is started again",
+        );
     }
     if seen.rebalance {
         return Order::Hint(
@@ -113,6 +110,10 @@ mod tests {
             ),
             (seen(Some("stop"), false, None, None), "hint"),
             (seen(Some("hibernate"), false, None, None), "hint"),
+            (
+                seen(Some("stop"), false, Some("Terminated"), None),
+                "go in 300",
+            ),
             (seen(None, false, None, Some("1")), "go in 300"),
             (seen(None, false, None, Some("yes\n")), "go in 300"),
             (seen(None, false, None, Some(" ")), "stay"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::provider::ProviderError;
+use super::said::said;
 use crate::config::Secret;
 
 const PROGRAM: &str = "vmware-rpctool";
@@ -30,7 +31,7 @@ pub async fn get(key: &str) -> Result<Option<Secret>, ProviderError> {
         let text = text.trim();
         return Ok((!text.is_empty()).then(|| Secret::new(text)));
     }
-    match said(&output) {
+    match complaint(&output) {
         words if words.contains(NONE) => Ok(None),
         words => Err(refused(GET, key, words)),
     }
@@ -42,7 +43,7 @@ pub async fn set(key: &str, value: &str) -> Result<(), ProviderError> {
     if output.status.success() {
         return Ok(());
     }
-    Err(refused(SET, key, said(&output)))
+    Err(refused(SET, key, complaint(&output)))
 }
 
 /// Overwrites `guestinfo.KEY`, so that nobody reads it again.
@@ -69,16 +70,11 @@ async fn run(call: &'static str, request: String) -> Result<Output, ProviderErro
 }
 
 /// Its complaint goes to standard error, or in front of nothing on standard output.
-fn said(output: &Output) -> String {
-    let text = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes));
-    let text = text
-        .iter()
-        .map(|text| text.trim())
-        .find(|text| !text.is_empty());
-    text.unwrap_or("it said nothing")
-        .chars()
-        .take(200)
-        .collect()
+fn complaint(output: &Output) -> String {
+    let texts = [&output.stderr, &output.stdout].map(|bytes| said(&String::from_utf8_lossy(bytes)));
+    let mut texts = texts.into_iter();
+    let text = texts.find(|text| !text.is_empty());
+    text.unwrap_or_else(|| "it said nothing".to_owned())
 }
 
 fn refused(call: &'static str, key: &str, words: String) -> ProviderError {

@@ -48,11 +48,10 @@ pub fn open(
         "azure" => Ok(Arc::new(azure::Azure::new(args, network)?)),
         "gce" => Ok(Arc::new(gce::Gce::new(args, network)?)),
         "vsphere" => Ok(Arc::new(vsphere::Vsphere::new(args, network)?)),
-        _ => Err(ProviderError::Argument {
-            provider: kind,
-            key: "provider",
-            expected: "one that this build can ask".to_owned(),
-        }),
+        _ => {
+            let expected = "one that this build can ask";
+            Err(ProviderError::argument(kind, "provider", expected))
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::config::AdminNetwork;
+
 /// A cloud that knows which machines there are.
 pub trait Provider: Send + Sync {
     /// The word behind `provider=`.
@@ -59,6 +61,23 @@ pub enum Fate {
     Exists(String),
     /// The cloud does not know this id. That may be its own lateness, so nothing follows from it.
     Unknown,
+}
+
+impl Machine {
+    /// The first of its private addresses, or the first in the nodes' network where that is one.
+    pub(super) fn private_address(
+        mut addresses: impl Iterator<Item = IpAddr>,
+        network: &AdminNetwork,
+    ) -> Result<IpAddr, LeftOut> {
+        match network {
+            AdminNetwork::Cidr(within) => addresses
+                .find(|address| within.contains(address))
+                .ok_or_else(|| LeftOut::NoAddress(within.to_string())),
+            AdminNetwork::Address(_) | AdminNetwork::Interface(_) => addresses
+                .next()
+                .ok_or_else(|| LeftOut::NoAddress("private".to_owned())),
+        }
+    }
 }
 
 /// Why a cloud gave no answer. Holds no secret: neither arguments nor headers are quoted.
@@ -120,4 +139,20 @@ pub enum ProviderError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl ProviderError {
+    /// An argument of this kind of cloud must be something else.
+    pub(super) fn argument(
+        provider: &'static str,
+        key: &'static str,
+        expected: impl Into<String>,
+    ) -> Self {
+        let expected = expected.into();
+        Self::Argument {
+            provider,
+            key,
+            expected,
+        }
+    }
 }

@@ -57,7 +57,7 @@ run "servers_are_groups_of_one" {
     error_message = "IMDSv2 only, one hop."
   }
   assert {
-    condition     = length(aws_security_group_rule.operators) + length(aws_security_group_rule.bastion) + length(aws_security_group_rule.clients) == 0
+    condition     = length(aws_security_group_rule.by_network) + length(aws_security_group_rule.from_bastion) == 0
     error_message = "Nobody but nodes is let in unless it is said."
   }
 }
@@ -69,11 +69,11 @@ run "ports_follow_the_settings" {
     operator_cidrs = ["10.8.0.0/24"]
   }
   assert {
-    condition     = aws_security_group_rule.among_nodes["rpc"].from_port == 9300 && aws_security_group_rule.operators["rpc"].to_port == 9300
+    condition     = aws_security_group_rule.among_nodes["rpc"].from_port == 9300 && aws_security_group_rule.by_network["rpc-from-operators"].to_port == 9300
     error_message = "A port that is changed is changed in the rules."
   }
   assert {
-    condition     = length(aws_security_group_rule.among_nodes) == 2 && !contains(keys(aws_security_group_rule.operators), "docker")
+    condition     = length(aws_security_group_rule.among_nodes) == 2 && !contains(keys(aws_security_group_rule.by_network), "docker-from-operators")
     error_message = "Without Docker its ports are closed."
   }
 }

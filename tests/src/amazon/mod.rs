@@ -1,8 +1,12 @@
 //! A double of Amazon's cloud, as far as an agent asks it: each instance's metadata service
 //! (version 2), EC2, autoscaling, Systems Manager, Secrets Manager. Answers are written from the
-//! public API documents.
+//! public API documents. [`Ec2`] is a smaller one, whose instances are no nodes and which has moods;
+//! for the real protocol there is [`crate::moto`].
 
+mod ec2;
 mod wire;
+
+pub use ec2::{Ec2, Mood};
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter};
@@ -200,10 +204,11 @@ fn metadata_answer(world: &Mutex<World>, id: &str, request: &Request) -> Answer 
 fn api_answer(world: &Mutex<World>, request: &Request) -> Answer {
     let signed = request.headers.get("authorization");
     if !signed.is_some_and(|text| text.starts_with("AWS4-HMAC-SHA256 ")) {
-        return Some((403, "<Response><Errors><Error><Code>AuthFailure</Code><Message>not signed</Message></Error></Errors></Response>".to_owned()));
+        return Some((403, refusal("AuthFailure", "not signed")));
     }
     if locked(world).refuses {
-        return Some((403, "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You are not authorized to perform this operation.</Message></Error></Errors></Response>".to_owned()));
+        let message = "You are not authorized to perform this operation.";
+        return Some((403, refusal("UnauthorizedOperation", message)));
     }
     if let Some(target) = request.headers.get("x-amz-target") {
         return Some(secret_answer(world, target, &request.body));
@@ -223,8 +228,8 @@ fn api_answer(world: &Mutex<World>, request: &Request) -> Answer {
                 "" => instance.tagged,
                 id => *one == id,
             });
-            let items: String = some.map(|(id, instance)| instance_item(id, instance)).collect();
-            format!("<reservationSet><item><instancesSet>{items}</instancesSet></item></reservationSet>")
+            let items = some.map(|(id, one)| instance_item(id, &one.state, &one.address));
+            return Some((200, describe_instances(&items.collect::<String>())));
         }
         "DescribeAutoScalingInstances" => {
             let member = world.instances.get(&id).map(|instance| {
@@ -255,10 +260,21 @@ fn result(action: &str, inner: &str) -> String {
     format!("<{action}Result>{inner}</{action}Result>")
 }
 
-fn instance_item(id: &str, instance: &Instance) -> String {
+fn refusal(code: &str, message: &str) -> String {
     format!(
-        "<item><instanceId>{id}</instanceId><instanceState><name>{}</name></instanceState><privateIpAddress>{}</privateIpAddress></item>",
-        instance.state, instance.address
+        "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors></Response>"
+    )
+}
+
+fn describe_instances(items: &str) -> String {
+    format!(
+        "<DescribeInstancesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><reservationSet><item><instancesSet>{items}</instancesSet></item></reservationSet></DescribeInstancesResponse>"
+    )
+}
+
+fn instance_item(id: &str, state: &str, address: &str) -> String {
+    format!(
+        "<item><instanceId>{id}</instanceId><instanceState><name>{state}</name></instanceState><privateIpAddress>{address}</privateIpAddress></item>"
     )
 }
 

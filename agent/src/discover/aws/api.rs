@@ -51,11 +51,7 @@ impl Api {
         around: Surroundings,
     ) -> Result<Self, ProviderError> {
         let arg = |key: &str| args.get(key).map(String::as_str);
-        let wrong = |key, expected: &str| ProviderError::Argument {
-            provider: KIND,
-            key,
-            expected: expected.to_owned(),
-        };
+        let wrong = |key, expected: &str| ProviderError::argument(KIND, key, expected);
         let given = match (arg("access_key_id"), arg("secret_access_key")) {
             (Some(id), Some(secret)) => Some(Credentials::new(id, secret, arg("session_token"))),
             (None, None) if arg("session_token").is_none() => None,

@@ -1,7 +1,7 @@
 //! The calls beside discovery: lifecycle hooks, and secrets that AWS keeps.
 
 use super::double::{Answer, Asked, Double, args, around};
-use super::{Api, GroupMember, Hook, HookResult};
+use super::{Api, GroupMember, Hook};
 use crate::discover::ProviderError;
 
 const VARIABLE: [&str; 3] = [
@@ -63,9 +63,7 @@ async fn a_hook_is_found_kept_waiting_and_answered() {
         "the one for launches is no business of ours"
     );
     api.record_lifecycle_heartbeat(&hook).await.unwrap();
-    api.complete_lifecycle_action(&hook, HookResult::Continue)
-        .await
-        .unwrap();
+    api.complete_lifecycle_action(&hook).await.unwrap();
     let last: Vec<_> = double
         .asked()
         .into_iter()

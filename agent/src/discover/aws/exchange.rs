@@ -1,7 +1,5 @@
 //! One request to one service, and its answer.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use hyper::http::request::Builder;
 use hyper::{Request, Response, Uri};
@@ -11,6 +9,7 @@ use super::calls::Call;
 use super::endpoint;
 use super::surroundings::Variables;
 use crate::discover::ProviderError;
+use crate::discover::ask::escaped;
 use crate::discover::web::Web;
 
 /// What a form's content is called.
@@ -36,11 +35,8 @@ impl<'a> Place<'a> {
             Some(given) => Ok(Some(given.to_owned())),
             None => endpoint::of_the_environment(call.service, variables),
         };
-        let named = named.map_err(|key| ProviderError::Argument {
-            provider: KIND,
-            key,
-            expected: endpoint::EXPECTED.to_owned(),
-        })?;
+        let wrong = |key| ProviderError::argument(KIND, key, endpoint::EXPECTED);
+        let named = named.map_err(wrong)?;
         Ok(match named {
             Some(base) => Self {
                 call,
@@ -108,29 +104,9 @@ pub(super) fn text(call: Call, answer: Response<Bytes>) -> Result<String, Provid
 /// Action, version and parameters as a form.
 pub(super) fn form(call: Call, parameters: &[(&str, &str)]) -> String {
     let head = [("Action", call.action), ("Version", call.version())];
-    let mut text = String::new();
-    for (name, value) in head.iter().chain(parameters) {
-        if !text.is_empty() {
-            text.push('&');
-        }
-        escape(name, &mut text);
-        text.push('=');
-        escape(value, &mut text);
-    }
-    text
-}
-
-/// RFC 3986 section 2.1.
-fn escape(plain: &str, text: &mut String) {
-    for byte in plain.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                text.push(char::from(byte));
-            }
-            // Writing to a string can't fail.
-            _ => drop(write!(text, "%{byte:02X}")),
-        }
-    }
+    let pairs = head.iter().chain(parameters);
+    let pairs = pairs.map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
+    pairs.collect::<Vec<_>>().join("&")
 }
 
 #[cfg(test)]

@@ -86,11 +86,8 @@ impl Imds {
             Base::At(base) => base,
             Base::Off => return Ok(None),
             Base::Wrong => {
-                return Err(ProviderError::Argument {
-                    provider: KIND,
-                    key: "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-                    expected: endpoint::EXPECTED.to_owned(),
-                });
+                let key = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+                return Err(ProviderError::argument(KIND, key, endpoint::EXPECTED));
             }
         };
         let uri = format!("{base}/latest/meta-data/{path}");

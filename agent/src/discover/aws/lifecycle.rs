@@ -34,15 +34,6 @@ pub struct Hook {
     pub instance_id: String,
 }
 
-/// How an instance answers a hook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HookResult {
-    /// Go on; other hooks still hold.
-    Continue,
-    /// Go on, past other hooks too.
-    Abandon,
-}
-
 impl Api {
     /// The group that an instance is in; `None` if it is in none.
     pub async fn describe_auto_scaling_instance(
@@ -73,18 +64,10 @@ impl Api {
         Ok(hooks.collect())
     }
 
-    /// Tells the group that the instance is ready to go.
-    pub async fn complete_lifecycle_action(
-        &self,
-        hook: &Hook,
-        result: HookResult,
-    ) -> Result<(), ProviderError> {
-        let result = match result {
-            HookResult::Continue => "CONTINUE",
-            HookResult::Abandon => "ABANDON",
-        };
+    /// Tells the group that the instance is ready to go; other hooks still hold.
+    pub async fn complete_lifecycle_action(&self, hook: &Hook) -> Result<(), ProviderError> {
         let [group, name, id] = hook.parameters();
-        let parameters = [group, name, id, ("LifecycleActionResult", result)];
+        let parameters = [group, name, id, ("LifecycleActionResult", "CONTINUE")];
         self.query(COMPLETE_LIFECYCLE_ACTION, &parameters)
             .await
             .map(drop)

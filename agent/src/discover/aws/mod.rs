@@ -38,7 +38,7 @@ mod provider_tests;
 
 pub use api::Api;
 pub use imds::Imds;
-pub use lifecycle::{GroupMember, Hook, HookResult};
+pub use lifecycle::{GroupMember, Hook};
 pub use provider::Aws;
 
 /// The word behind `provider=`.

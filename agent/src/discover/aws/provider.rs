@@ -44,11 +44,7 @@ impl Aws {
         network: &AdminNetwork,
         around: Surroundings,
     ) -> Result<Self, ProviderError> {
-        let wrong = |key, expected: &str| ProviderError::Argument {
-            provider: KIND,
-            key,
-            expected: expected.to_owned(),
-        };
+        let wrong = |key, expected: &str| ProviderError::argument(KIND, key, expected);
         let tag = |key: &'static str| {
             let tag = args.get(key).filter(|tag| !tag.is_empty()).cloned();
             tag.ok_or_else(|| wrong(key, "given"))

@@ -1,9 +1,6 @@
 //! What AWS says instead of an answer, and what to do about it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use hyper::header::RETRY_AFTER;
 use hyper::{Response, StatusCode};
 use roxmltree::Document;
 use serde_json::Value;
@@ -11,9 +8,7 @@ use serde_json::Value;
 use super::calls::Call;
 use super::xml;
 use crate::discover::ProviderError;
-
-/// Longer ones hold encoded policies.
-const LONGEST: usize = 300;
+use crate::discover::said::{retry_after, said};
 
 const EXPIRED: &str = "the credentials have expired, or this machine's clock is wrong: whoever gave them gives new ones, `timedatectl` shows the clock";
 const CLOCK: &str = "this machine's clock is wrong: `timedatectl` shows it";
@@ -81,12 +76,10 @@ impl Said {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
         );
         if busy || SLOWER.contains(&self.code.as_str()) {
-            let after = answer.headers().get(RETRY_AFTER);
-            let after = after.and_then(|value| value.to_str().ok()?.parse().ok());
             return ProviderError::Throttled {
                 call: call.action,
                 said,
-                after: after.map(Duration::from_secs),
+                after: retry_after(answer.headers()),
             };
         }
         ProviderError::Refused {
@@ -140,13 +133,13 @@ fn from_xml(text: &str) -> Option<Said> {
 fn tame(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let line = line.split("Encoded authorization failure").next();
-    let line = line.unwrap_or_default().trim();
-    let line = line.chars().filter(|c| !c.is_control());
-    line.take(LONGEST).collect()
+    said(line.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::calls::{DESCRIBE_INSTANCES, GET_PARAMETER};
     use super::*;
 

@@ -22,11 +22,8 @@ impl Api {
                 (GET_SECRET_VALUE, body, "/SecretString")
             }
             _ => {
-                return Err(ProviderError::Argument {
-                    provider: KIND,
-                    key: "a secret's source",
-                    expected: "ssm:NAME or secretsmanager:NAME".to_owned(),
-                });
+                let expected = "ssm:NAME or secretsmanager:NAME";
+                return Err(ProviderError::argument(KIND, "a secret's source", expected));
             }
         };
         let answer = self.json(call, &body).await?;

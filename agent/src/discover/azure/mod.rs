@@ -9,11 +9,13 @@
 //! Scale Set VMs, managed identities, the Microsoft identity platform); no Azure was asked.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
+use super::ask::escaped;
 use super::web::Web;
 use super::{Fate, LeftOut, Machine, Provider, ProviderError};
 use crate::config::AdminNetwork;
@@ -141,7 +143,7 @@ impl Azure {
     }
 
     fn root(&self) -> String {
-        format!("/subscriptions/{}", super::ask::escaped(&self.subscription))
+        format!("/subscriptions/{}", escaped(&self.subscription))
     }
 
     async fn found(&self) -> Result<Vec<Machine>, ProviderError> {
@@ -164,11 +166,7 @@ impl Azure {
         Ok(found)
     }
 
-    fn place(
-        &self,
-        vm: Option<&Vm>,
-        interfaces: &[Interface],
-    ) -> Result<std::net::IpAddr, LeftOut> {
+    fn place(&self, vm: Option<&Vm>, interfaces: &[Interface]) -> Result<IpAddr, LeftOut> {
         let Some(vm) = vm.filter(|vm| vm.unique_id().is_some()) else {
             let state = "in no list of virtual machines that this identity may read";
             return Err(LeftOut::State(state.to_owned()));
@@ -179,15 +177,8 @@ impl Azure {
         // A machine's first interface is the one with its default route.
         let primary = interfaces.iter().filter(|one| one.is_primary());
         let other = interfaces.iter().filter(|one| !one.is_primary());
-        let mut addresses = primary.chain(other).flat_map(Interface::addresses);
-        match &self.network {
-            AdminNetwork::Cidr(within) => addresses
-                .find(|address| within.contains(address))
-                .ok_or_else(|| LeftOut::NoAddress(within.to_string())),
-            AdminNetwork::Address(_) | AdminNetwork::Interface(_) => addresses
-                .next()
-                .ok_or_else(|| LeftOut::NoAddress("private".to_owned())),
-        }
+        let addresses = primary.chain(other).flat_map(Interface::addresses);
+        Machine::private_address(addresses, &self.network)
     }
 
     async fn fate_of(&self, id: &str) -> Result<Fate, ProviderError> {
@@ -210,18 +201,14 @@ impl Azure {
 }
 
 fn wrong(key: &'static str, expected: &str) -> ProviderError {
-    ProviderError::Argument {
-        provider: KIND,
-        key,
-        expected: expected.to_owned(),
-    }
+    ProviderError::argument(KIND, key, expected)
 }
 
 fn scale_set(group: &str, name: &str) -> String {
     format!(
         "/resourceGroups/{}/providers/Microsoft.Compute/virtualMachineScaleSets/{}",
-        super::ask::escaped(group),
-        super::ask::escaped(name)
+        escaped(group),
+        escaped(name)
     )
 }
 

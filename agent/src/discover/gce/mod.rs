@@ -71,11 +71,7 @@ impl Gce {
         args: &BTreeMap<String, String>,
         network: &AdminNetwork,
     ) -> Result<Self, ProviderError> {
-        let wrong = |key: &'static str, expected: &str| ProviderError::Argument {
-            provider: KIND,
-            key,
-            expected: expected.to_owned(),
-        };
+        let wrong = |key, expected: &str| ProviderError::argument(KIND, key, expected);
         let tag = args
             .get("tag_value")
             .ok_or_else(|| wrong("tag_value", "given"))?;
@@ -179,15 +175,7 @@ impl Gce {
         if instance.status != "RUNNING" {
             return Err(LeftOut::State(instance.status.clone()));
         }
-        let mut addresses = instance.addresses();
-        match &self.network {
-            AdminNetwork::Cidr(within) => addresses
-                .find(|address| within.contains(address))
-                .ok_or_else(|| LeftOut::NoAddress(within.to_string())),
-            AdminNetwork::Address(_) | AdminNetwork::Interface(_) => addresses
-                .next()
-                .ok_or_else(|| LeftOut::NoAddress("private".to_owned())),
-        }
+        Machine::private_address(instance.addresses(), &self.network)
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Orders;
 use crate::decide::told::Seen;
-use crate::discover::aws::{Api, Hook, HookResult};
+use crate::discover::aws::{Api, Hook};
 use crate::discover::provider::ProviderError;
 
 const SPOT: &str = "spot/instance-action";
@@ -63,10 +63,7 @@ impl Instance {
         let mut done = Ok(());
         for hook in self.hooks().await? {
             // Each holds for itself.
-            let answer = self
-                .api
-                .complete_lifecycle_action(&hook, HookResult::Continue)
-                .await;
+            let answer = self.api.complete_lifecycle_action(&hook).await;
             match &answer {
                 Ok(()) => tracing::info!(
                     group = hook.group,

@@ -92,12 +92,10 @@ fn origin(
     }
     let source = SecretSource::read(text);
     let fine = source.filter(|_| !text.starts_with("guestinfo:"));
-    fine.map(Origin::Source)
-        .ok_or_else(|| ProviderError::Argument {
-            provider: KIND,
-            key,
-            expected: format!("itself, file:/path, ${{{variable}}} or guestinfo:KEY"),
-        })
+    fine.map(Origin::Source).ok_or_else(|| {
+        let expected = format!("itself, file:/path, ${{{variable}}} or guestinfo:KEY");
+        ProviderError::argument(KIND, key, expected)
+    })
 }
 
 /// A key that is sure to be one word to the program that is asked.

@@ -65,11 +65,7 @@ impl Vsphere {
         args: &BTreeMap<String, String>,
         network: &AdminNetwork,
     ) -> Result<Self, ProviderError> {
-        let wrong = |key: &'static str, expected: &str| ProviderError::Argument {
-            provider: KIND,
-            key,
-            expected: expected.to_owned(),
-        };
+        let wrong = |key, expected: &str| ProviderError::argument(KIND, key, expected);
         let given = |key: &str| args.get(key).map(String::as_str);
         let needed = |key: &'static str| given(key).ok_or_else(|| wrong(key, "given"));
         let timeout = match given("timeout").map(duration::parse) {

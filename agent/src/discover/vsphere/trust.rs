@@ -107,11 +107,7 @@ impl Trust {
 }
 
 fn wrong(key: &'static str, expected: &str) -> ProviderError {
-    ProviderError::Argument {
-        provider: super::KIND,
-        key,
-        expected: expected.to_owned(),
-    }
+    ProviderError::argument(super::KIND, key, expected)
 }
 
 fn signed_by_file(path: &str) -> Result<Rule, ProviderError> {
