@@ -23,6 +23,7 @@ mod cloud;
 #[cfg(test)]
 mod double;
 mod gce;
+mod oauth;
 mod orders;
 mod provider;
 mod said;

@@ -7,7 +7,6 @@
 
 mod api;
 mod calls;
-mod container;
 mod credentials;
 mod endpoint;
 mod exchange;
@@ -20,15 +19,11 @@ mod refusal;
 mod region;
 mod secret;
 mod sign;
-mod sources;
 mod surroundings;
-mod web_identity;
 mod xml;
 
 #[cfg(test)]
 mod api_tests;
-#[cfg(test)]
-mod credentials_tests;
 #[cfg(test)]
 mod double;
 #[cfg(test)]

@@ -7,7 +7,8 @@ use hyper::header::HeaderValue;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::super::ProviderError;
-use super::super::ask::{self, Granted, Token, escaped, form, granted};
+use super::super::ask::{self, escaped};
+use super::super::oauth::{Granted, Token, form, granted};
 use super::super::said::said;
 use super::super::web::Web;
 use super::place::Place;

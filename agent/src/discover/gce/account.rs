@@ -13,7 +13,8 @@ use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 
 use super::super::ProviderError;
-use super::super::ask::{self, Granted, form, granted};
+use super::super::ask;
+use super::super::oauth::{Granted, form, granted};
 use super::super::web::Web;
 use crate::config::Secret;
 use crate::task::clock;

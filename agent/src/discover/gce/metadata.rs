@@ -4,7 +4,8 @@ use bytes::Bytes;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::super::ProviderError;
-use super::super::ask::{self, Granted, granted};
+use super::super::ask;
+use super::super::oauth::{Granted, granted};
 use super::super::said::said;
 use super::super::web::Web;
 

@@ -20,7 +20,8 @@ use hyper::{Method, Request};
 use regex::Regex;
 use tokio::sync::OnceCell;
 
-use super::ask::{self, Token, escaped};
+use super::ask::{self, escaped};
+use super::oauth::Token;
 use super::web::Web;
 use super::{Fate, LeftOut, Machine, Provider, ProviderError};
 use crate::config::AdminNetwork;

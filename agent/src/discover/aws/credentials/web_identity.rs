@@ -7,13 +7,13 @@ use hyper::Request;
 use hyper::header::CONTENT_TYPE;
 use roxmltree::Document;
 
-use super::calls::ASSUME_ROLE_WITH_WEB_IDENTITY as CALL;
-use super::credentials::{Credentials, read_time};
-use super::exchange::{FORM, Place, form, text};
-use super::profile::Profile;
-use super::refusal::Said;
-use super::surroundings::{Surroundings, Variables};
-use super::xml;
+use super::super::calls::ASSUME_ROLE_WITH_WEB_IDENTITY as CALL;
+use super::super::exchange::{FORM, Place, form, text};
+use super::super::profile::Profile;
+use super::super::refusal::Said;
+use super::super::surroundings::{Surroundings, Variables};
+use super::super::xml;
+use super::{Credentials, read_time};
 use crate::config::Secret;
 use crate::discover::ProviderError;
 

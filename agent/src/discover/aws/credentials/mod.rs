@@ -9,11 +9,16 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::Mutex;
 
-use super::sources;
 use super::surroundings::Surroundings;
 use crate::config::Secret;
 use crate::discover::ProviderError;
 use crate::task::clock;
+
+mod container;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod web_identity;
 
 /// Renewed when they are good for no longer than this; AWS has new ones ready by then.
 const EARLY: Duration = Duration::from_secs(5 * 60);

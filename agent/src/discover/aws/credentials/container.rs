@@ -6,10 +6,10 @@ use bytes::Bytes;
 use hyper::header::AUTHORIZATION;
 use hyper::{Request, Uri};
 
-use super::credentials::Credentials;
-use super::sign::hidden;
+use super::super::sign::hidden;
+use super::super::surroundings::{Surroundings, Variables};
+use super::Credentials;
 use super::sources::Looked;
-use super::surroundings::{Surroundings, Variables};
 
 const ECS: &str = "http://169.254.170.2";
 /// A token must not go to anyone else over plain HTTP.

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::credentials::{Credentials, Purse};
-use super::double::{Double, around};
-use super::surroundings::Surroundings;
+use super::super::double::{Double, around};
+use super::super::surroundings::Surroundings;
+use super::{Credentials, Purse};
 use crate::discover::ProviderError;
 use crate::task::clock;
 

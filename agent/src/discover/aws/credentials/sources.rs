@@ -1,11 +1,11 @@
 //! Where credentials are looked for, in the order of AWS's SDKs: the environment, the shared files,
 //! a web identity, the container's, the instance's role.
 
+use super::super::imds::Imds;
+use super::super::profile::{self, Profile};
+use super::super::surroundings::{Surroundings, Variables};
+use super::Credentials;
 use super::container;
-use super::credentials::Credentials;
-use super::imds::Imds;
-use super::profile::{self, Profile};
-use super::surroundings::{Surroundings, Variables};
 use super::web_identity::{self, WebIdentity};
 use crate::discover::ProviderError;
 
