@@ -105,7 +105,7 @@ test-image: setup setup-image build
 	SWARMER_BIN=$(abspath $(SWARMER)) SWARMER_SKIPPED=$(abspath $(SKIPPED)) \
 		SWARMER_IMAGE=$(abspath $(IMAGES))/image.qcow2 SWARMER_ISO=$(abspath $(IMAGES))/image.iso \
 		SWARMER_BOX=$(abspath $(IMAGES))/libvirt.box \
-		cargo test --locked -p swarmer-tests --test image --test vagrant -- --ignored --test-threads 1 --nocapture
+		cargo test --locked -p swarmer-tests --test image --test vagrant --no-fail-fast -- --ignored --test-threads 1 --nocapture
 	@if [ -s $(SKIPPED) ]; then echo 'skipped:'; sed 's/^/  /' $(SKIPPED); fi
 
 setup-image:

@@ -135,7 +135,7 @@ variable "vsphere_folder" {
 variable "vsphere_template" {
   type        = string
   default     = "debian-12-generic"
-  description = "A template of Debian 12 with cloud-init (Debian's generic OVA will do) and a user for the build."
+  description = "A template of Debian 12 with cloud-init, open-vm-tools, and a user for the build."
 }
 
 variable "vsphere_ssh_user" {

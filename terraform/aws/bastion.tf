@@ -21,11 +21,11 @@ locals {
           PostUp = wg set %i private-key /etc/wireguard/private.key
           PostUp = nft add table ip vpn; nft add chain ip vpn out '{ type nat hook postrouting priority 100; }'; nft add rule ip vpn out ip saddr ${var.bastion.network} masquerade
           PostDown = nft delete table ip vpn
-    %{~for number, peer in keys(var.bastion.peers)}
-          # ${peer}
+    %{~for name, peer in var.bastion.peers}
+          # ${name}
           [Peer]
-          PublicKey = ${var.bastion.peers[peer]}
-          AllowedIPs = ${cidrhost(var.bastion.network, number + 2)}/32
+          PublicKey = ${peer.public_key}
+          AllowedIPs = ${peer.address}/32
     %{~endfor}
     runcmd:
       - sysctl --system
@@ -77,8 +77,19 @@ resource "aws_security_group_rule" "bastion_to_nodes" {
   type                     = "egress"
   protocol                 = each.value.protocol
   from_port                = each.value.port
-  to_port                  = each.value.port
+  to_port                  = try(each.value.last, each.value.port)
   source_security_group_id = aws_security_group.nodes.id
+}
+
+resource "aws_security_group_rule" "bastion_to_balancer" {
+  for_each          = { for name, door in local.from_bastion : name => door if var.balancer && contains(door.to, "balancer") }
+  security_group_id = aws_security_group.bastion[0].id
+  description       = "${each.key}, to the load balancer"
+  type              = "egress"
+  protocol          = each.value.protocol
+  from_port         = each.value.port
+  to_port           = each.value.port
+  cidr_blocks       = local.balancer_cidrs
 }
 
 resource "aws_iam_role" "bastion" {
@@ -111,6 +122,8 @@ resource "aws_instance" "bastion" {
   iam_instance_profile        = aws_iam_instance_profile.bastion[0].name
   associate_public_ip_address = local.with_vpn ? true : null
   user_data                   = local.with_vpn ? local.wireguard : null
+  # cloud-init reads it once: whoever is no peer any more must not stay one.
+  user_data_replace_on_change = true
   tags                        = merge(var.tags, { Name = "${local.name}-bastion" })
   volume_tags                 = merge(var.tags, { Name = "${local.name}-bastion" })
 

@@ -12,6 +12,9 @@ locals {
     worker = { "swarmer-cluster" = local.name, "swarmer-role" = "worker" }
   }
 
+  # Terraform waits for all of it, and for EC2.
+  leaves_within = "${ceil(var.leave_timeout / 60) + 10}m"
+
   launch = merge(
     { for name, server in local.servers : name => {
       role      = "server"
@@ -26,6 +29,17 @@ locals {
       user_data = module.cluster.any_worker_user_data_base64gzip
     } } : {},
   )
+}
+
+# A machine that ends asks AWS whether it may, so whatever its way there is made of goes after it.
+resource "terraform_data" "way_out" {
+  input = local.name
+
+  depends_on = [
+    aws_iam_role_policy.node,
+    aws_route.nodes, aws_route_table_association.nodes, aws_route.public, aws_route_table_association.public,
+    aws_security_group_rule.among_nodes, aws_security_group_rule.to_nodes, aws_security_group_rule.out,
+  ]
 }
 
 resource "aws_launch_template" "node" {
@@ -101,7 +115,8 @@ resource "aws_autoscaling_group" "server" {
 
   # Part of the group, so that it is still there when the group is deleted: then too a node leaves well.
   initial_lifecycle_hook {
-    name                 = "leave"
+    # The name that agents answer to.
+    name                 = "swarmer-leave"
     lifecycle_transition = "autoscaling:EC2_INSTANCE_TERMINATING"
     heartbeat_timeout    = var.leave_timeout
     default_result       = "CONTINUE"
@@ -116,7 +131,17 @@ resource "aws_autoscaling_group" "server" {
     }
   }
 
-  depends_on = [aws_iam_role_policy.node, aws_route.nodes, aws_route_table_association.nodes, aws_security_group_rule.among_nodes, aws_security_group_rule.to_nodes, aws_security_group_rule.out]
+  timeouts {
+    delete = local.leaves_within
+  }
+
+  lifecycle {
+    # A list that gets shorter counts its servers anew. Another zone would replace a machine at once, and
+    # several where several move; one that is replaced anyway takes its new zone.
+    ignore_changes = [vpc_zone_identifier]
+  }
+
+  depends_on = [terraform_data.way_out]
 }
 
 resource "aws_autoscaling_group" "workers" {
@@ -134,7 +159,8 @@ resource "aws_autoscaling_group" "workers" {
   }
 
   initial_lifecycle_hook {
-    name                 = "leave"
+    # The name that agents answer to.
+    name                 = "swarmer-leave"
     lifecycle_transition = "autoscaling:EC2_INSTANCE_TERMINATING"
     heartbeat_timeout    = var.leave_timeout
     default_result       = "CONTINUE"
@@ -154,5 +180,9 @@ resource "aws_autoscaling_group" "workers" {
     ignore_changes = [desired_capacity]
   }
 
-  depends_on = [aws_iam_role_policy.node, aws_route.nodes, aws_route_table_association.nodes, aws_security_group_rule.among_nodes, aws_security_group_rule.to_nodes, aws_security_group_rule.out]
+  timeouts {
+    delete = local.leaves_within
+  }
+
+  depends_on = [terraform_data.way_out]
 }

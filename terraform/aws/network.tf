@@ -53,6 +53,20 @@ resource "aws_vpc" "here" {
   }
 }
 
+# A clock that needs no way out; nodes take it from DHCP.
+resource "aws_vpc_dhcp_options" "here" {
+  count               = local.is_new ? 1 : 0
+  domain_name_servers = ["AmazonProvidedDNS"]
+  ntp_servers         = ["169.254.169.123"]
+  tags                = merge(var.tags, { Name = local.name })
+}
+
+resource "aws_vpc_dhcp_options_association" "here" {
+  count           = local.is_new ? 1 : 0
+  vpc_id          = aws_vpc.here[0].id
+  dhcp_options_id = aws_vpc_dhcp_options.here[0].id
+}
+
 # Nothing uses it; it could not be deleted, and would let all through.
 resource "aws_default_security_group" "none" {
   count  = local.is_new ? 1 : 0

@@ -53,7 +53,7 @@ output "bastion" {
   value = !local.has_bastion ? null : {
     instance_id = aws_instance.bastion[0].id
     address     = try(aws_eip.bastion[0].public_ip, null)
-    peers       = { for number, peer in keys(var.bastion.peers) : peer => cidrhost(var.bastion.network, number + 2) }
+    peers       = { for name, peer in var.bastion.peers : name => peer.address }
   }
 }
 

@@ -19,7 +19,8 @@ locals {
       resource = startswith(place, "secretsmanager:arn:") ? trimprefix(place, "secretsmanager:") : "arn:${local.partition}:secretsmanager:${local.here}:secret:${trimprefix(place, "secretsmanager:")}-??????"
     }
   ) }
-  groups_arn = "arn:${local.partition}:autoscaling:${local.region}:${local.account}:autoScalingGroup:*:autoScalingGroupName/${local.name}-*"
+  group_arns = [for one in concat(keys(local.servers), local.some_work ? ["workers"] : []) :
+  "arn:${local.partition}:autoscaling:${local.here}:autoScalingGroup:*:autoScalingGroupName/${local.name}-${one}"]
 }
 
 data "aws_iam_policy_document" "assume" {
@@ -44,7 +45,7 @@ data "aws_iam_policy_document" "node" {
   statement {
     sid       = "Leave"
     actions   = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"]
-    resources = [local.groups_arn]
+    resources = local.group_arns
   }
   dynamic "statement" {
     for_each = each.value == null ? [] : [each.value]

@@ -18,13 +18,15 @@ locals {
       swarm_gossip2 = { protocol = "udp", port = 7946, to = ["nodes"] }
       swarm_overlay = { protocol = "udp", port = 4789, to = ["nodes"] }
     } : {},
+    { for one in var.published : "${one.protocol}-${one.from}" => { protocol = one.protocol, port = one.from, last = one.to, to = ["nodes", "operators", "bastion", "clients"] } },
   )
   # Those who are let in by their networks. The load balancer's health checks and the resolver's questions
-  # come from its subnets.
+  # come from its subnets; all others come through it with their own addresses.
   networks = {
     operators = var.operator_cidrs
-    clients   = var.client_cidrs
-    balancer  = var.balancer ? local.balancer_cidrs : []
+    # Operators are let in to more; a rule that is there already is refused.
+    clients  = setsubtract(var.client_cidrs, var.operator_cidrs)
+    balancer = var.balancer ? local.balancer_cidrs : []
   }
   by_network = merge([for who, cidrs in local.networks : {
     for name, door in local.doors : "${name}-from-${who}" => merge(door, { cidrs = cidrs }) if contains(door.to, who)
@@ -54,7 +56,7 @@ resource "aws_security_group_rule" "among_nodes" {
   type              = "ingress"
   protocol          = each.value.protocol
   from_port         = each.value.port
-  to_port           = each.value.port
+  to_port           = try(each.value.last, each.value.port)
   self              = true
 }
 
@@ -65,7 +67,7 @@ resource "aws_security_group_rule" "to_nodes" {
   type              = "egress"
   protocol          = each.value.protocol
   from_port         = each.value.port
-  to_port           = each.value.port
+  to_port           = try(each.value.last, each.value.port)
   self              = true
 }
 
@@ -76,28 +78,29 @@ resource "aws_security_group_rule" "by_network" {
   type              = "ingress"
   protocol          = each.value.protocol
   from_port         = each.value.port
-  to_port           = each.value.port
+  to_port           = try(each.value.last, each.value.port)
   cidr_blocks       = each.value.cidrs
 }
 
 resource "aws_security_group_rule" "from_bastion" {
-  for_each                 = local.from_bastion
-  security_group_id        = aws_security_group.nodes.id
-  description              = "${each.key}, from the bastion"
-  type                     = "ingress"
-  protocol                 = each.value.protocol
-  from_port                = each.value.port
-  to_port                  = each.value.port
-  source_security_group_id = aws_security_group.bastion[0].id
+  for_each          = local.from_bastion
+  security_group_id = aws_security_group.nodes.id
+  description       = "${each.key}, from the bastion"
+  type              = "ingress"
+  protocol          = each.value.protocol
+  from_port         = each.value.port
+  to_port           = try(each.value.last, each.value.port)
+  # By its address: through the load balancer its security group is not seen.
+  cidr_blocks = ["${aws_instance.bastion[0].private_ip}/32"]
 }
 
 resource "aws_security_group_rule" "out" {
-  for_each          = { for one in var.egress : "${one.protocol}-${one.port}" => one }
+  for_each          = { for one in var.egress : "${one.protocol}-${one.port}" => one.cidrs... }
   security_group_id = aws_security_group.nodes.id
   description       = "as the variable egress says"
   type              = "egress"
-  protocol          = each.value.protocol
-  from_port         = each.value.port
-  to_port           = each.value.port
-  cidr_blocks       = each.value.cidrs
+  protocol          = split("-", each.key)[0]
+  from_port         = tonumber(split("-", each.key)[1])
+  to_port           = tonumber(split("-", each.key)[1])
+  cidr_blocks       = distinct(flatten(each.value))
 }

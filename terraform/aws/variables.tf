@@ -89,6 +89,21 @@ variable "client_cidrs" {
   }
 }
 
+variable "published" {
+  type = list(object({
+    protocol = optional(string, "tcp")
+    from     = number
+    to       = number
+  }))
+  default     = []
+  description = "Ports of containers that nodes, operators and clients reach: those that you publish. Swarm picks from 30000 to 32767, `docker run -P` from 32768 to 60999."
+
+  validation {
+    condition     = alltrue([for one in var.published : contains(["tcp", "udp"], one.protocol) && one.from >= 1 && one.to >= one.from && one.to <= 65535])
+    error_message = "Each has a protocol (tcp or udp) and ports from 1 to 65535, the last one not before the first."
+  }
+}
+
 variable "egress" {
   type = list(object({
     protocol = string
@@ -146,6 +161,10 @@ variable "data_volume" {
     condition     = contains(["gp3", "io1", "io2"], var.data_volume.type)
     error_message = "data_volume.type: gp3, io1 or io2; others promise no steady fsync."
   }
+  validation {
+    condition     = var.data_volume.iops >= (var.data_volume.type == "gp3" ? 3000 : 100)
+    error_message = "data_volume.iops: gp3 has 3000 at the least, io1 and io2 100."
+  }
 }
 
 variable "kms_key_arn" {
@@ -187,14 +206,17 @@ variable "leave_timeout" {
 variable "bastion" {
   type = object({
     kind          = string
-    instance_type = optional(string, "t3.nano")
+    instance_type = optional(string, "t3.micro")
     cidrs         = optional(list(string), [])
-    peers         = optional(map(string), {})
     network       = optional(string, "10.99.0.0/24")
     ami_id        = optional(string)
+    peers = optional(map(object({
+      public_key = string
+      address    = string
+    })), {})
   })
   default     = { kind = "none" }
-  description = "A way in: `ssm` (Session Manager, no open port), `wireguard` (UDP 51820 from `cidrs`, for `peers`: name to public key), or `none`."
+  description = "A way in: `ssm` (Session Manager, no open port), `wireguard` (UDP 51820 from `cidrs`, for `peers` by name, each with an address of its own in `network`, whose first one is the bastion's), or `none`. Other peers replace the bastion, and with it its key."
 
   validation {
     condition     = contains(["none", "ssm", "wireguard"], var.bastion.kind)
@@ -202,11 +224,18 @@ variable "bastion" {
   }
   validation {
     condition     = var.bastion.kind != "wireguard" || (length(var.bastion.cidrs) > 0 && length(var.bastion.peers) > 0)
-    error_message = "A bastion with WireGuard needs cidrs (from where its port is reached; [\"0.0.0.0/0\"] if you don't know) and peers (name to public key)."
+    error_message = "A bastion with WireGuard needs cidrs (from where its port is reached; [\"0.0.0.0/0\"] if you don't know) and peers."
   }
   validation {
-    condition     = alltrue([for key in values(var.bastion.peers) : can(regex("^[A-Za-z0-9+/]{43}=$", key))])
+    condition     = alltrue([for peer in values(var.bastion.peers) : can(regex("^[A-Za-z0-9+/]{43}=$", peer.public_key))])
     error_message = "bastion.peers: a public key is what `wg pubkey` prints, 44 letters of base64."
+  }
+  validation {
+    condition = (
+      length(distinct(values(var.bastion.peers)[*].address)) == length(var.bastion.peers) &&
+      alltrue([for peer in values(var.bastion.peers) : try(cidrhost("${peer.address}/${split("/", var.bastion.network)[1]}", 0) == cidrhost(var.bastion.network, 0) && peer.address != cidrhost(var.bastion.network, 1), false)])
+    )
+    error_message = "bastion.peers: each has an address of its own in bastion.network; the first one there is the bastion's."
   }
 }
 

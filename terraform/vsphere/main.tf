@@ -122,13 +122,18 @@ resource "vsphere_tag" "here" {
   category_id = var.tag_category.create ? vsphere_tag_category.here[0].id : data.vsphere_tag_category.here[0].id
 }
 
+# Machines run from it: one that was put there is neither moved nor put there anew.
 resource "vsphere_file" "iso" {
-  count              = try(var.iso.upload, null) == null ? 0 : 1
+  for_each           = try(var.iso.uploads, {})
   datacenter         = var.datacenter
   datastore          = coalesce(var.iso.datastore, var.datastore)
-  source_file        = var.iso.upload
-  destination_file   = var.iso.path
+  source_file        = each.value
+  destination_file   = each.key
   create_directories = true
+
+  lifecycle {
+    ignore_changes = all
+  }
 }
 
 # A machine is never changed, only replaced: neither a new template nor another size, and no token that was

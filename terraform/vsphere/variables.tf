@@ -102,7 +102,7 @@ variable "networks" {
 variable "template" {
   type        = string
   default     = null
-  description = "The template that the machines are cloned from: `packer build -only=vsphere-clone.image` names it `swarmer-VERSION`. Another one replaces no machine by itself."
+  description = "The template that the machines are cloned from; docs/vsphere.md makes `swarmer-VERSION`. Another one replaces no machine by itself."
 
   validation {
     condition     = (var.template == null) != (var.iso == null)
@@ -114,18 +114,18 @@ variable "iso" {
   type = object({
     path      = string
     datastore = optional(string)
-    upload    = optional(string)
+    uploads   = optional(map(string), {})
   })
   default     = null
-  description = "Instead of a template: boot from our ISO. `path` on its `datastore` (default: the machines'); `upload` names a local file that is put there first."
+  description = "Instead of a template: boot from our ISO. `path` on its `datastore` (default: the machines'). `uploads` puts local files there, once, by the paths that they get; keep an entry for as long as a machine boots from it."
 
   validation {
     condition     = var.iso == null || try(endswith(var.iso.path, ".iso") && !startswith(var.iso.path, "/"), false)
     error_message = "iso.path: a path on the datastore without a slash before it, as in swarmer/swarmer-0.1.0.iso."
   }
   validation {
-    condition     = try(var.iso.upload, null) == null || can(filesha256(var.iso.upload))
-    error_message = "iso.upload: there is no such file; `make iso` makes one."
+    condition     = alltrue([for file in values(try(var.iso.uploads, {})) : fileexists(file)])
+    error_message = "iso.uploads: there is no such file; `make iso` makes one."
   }
 }
 

@@ -10,6 +10,8 @@ AMONG = [("tcp", 8300), ("tcp", 5000), *SWARM]
 OPERATORS = [("tcp", 8300), ("tcp", 8501), ("tcp", 5000), ("tcp", 2376), ("tcp", 53), ("udp", 53)]
 CLIENTS = [("tcp", 5000), ("tcp", 53), ("udp", 53)]
 BALANCER = [("tcp", 8300), ("tcp", 8501), ("tcp", 5000), ("tcp", 53), ("udp", 53)]
+# What Swarm and `docker run -P` pick from.
+PUBLISHED = [("tcp", (30000, 60999))]
 
 
 def rules(group, direction, ports, others):
@@ -27,6 +29,10 @@ def full_rules():
     return (
         BASTION_OUT
         | rules("bastion", "in", [("udp", 51820)], [WORLD])
+        | rules("bastion", "out", BALANCER, balancers)
+        | rules("nodes", "in", PUBLISHED, ["nodes", "bastion", "10.8.0.0/24", "10.9.0.0/24"])
+        | rules("nodes", "out", PUBLISHED, ["nodes"])
+        | rules("bastion", "out", PUBLISHED, ["nodes"])
         | rules("nodes", "in", OPERATORS, ["10.8.0.0/24"])
         | rules("nodes", "in", CLIENTS, ["10.9.0.0/24"])
         | rules("nodes", "in", BALANCER, balancers)
@@ -59,7 +65,7 @@ def launch(data, name):
 def hook(look, group):
     hooks = look.groups.describe_lifecycle_hooks(AutoScalingGroupName=group)["LifecycleHooks"]
     equal([(one["LifecycleHookName"], one["LifecycleTransition"], one["DefaultResult"]) for one in hooks],
-          [("leave", "autoscaling:EC2_INSTANCE_TERMINATING", "CONTINUE")], f"lifecycle hooks of {group}")
+          [("swarmer-leave", "autoscaling:EC2_INSTANCE_TERMINATING", "CONTINUE")], f"lifecycle hooks of {group}")
 
 
 def rights(look, role, bucket):

@@ -42,8 +42,10 @@ class Look:
         return found
 
     def rules(self, group_prefix):
-        """(group, direction, protocol, port, from or to) of all security groups with this prefix."""
+        """(group, direction, protocol, port or ports, from or to) of all security groups with this prefix."""
         found, names = set(), {}
+        bastions = self.ec2.describe_instances(Filters=ALIVE + [{"Name": "tag:Name", "Values": [f"{group_prefix}bastion"]}])["Reservations"]
+        known = {f"{one['PrivateIpAddress']}/32": "bastion" for page in bastions for one in page["Instances"]}
         groups = [one for one in self.ec2.describe_security_groups()["SecurityGroups"]]
         for group in groups:
             names[group["GroupId"]] = group["GroupName"]
@@ -53,10 +55,10 @@ class Look:
             short = group["GroupName"].removeprefix(group_prefix)
             for direction, rules in (("in", group["IpPermissions"]), ("out", group["IpPermissionsEgress"])):
                 for rule in rules:
-                    others = [one["CidrIp"] for one in rule["IpRanges"]] + [one["CidrIpv6"] for one in rule.get("Ipv6Ranges", [])]
+                    others = [known.get(one["CidrIp"], one["CidrIp"]) for one in rule["IpRanges"]] + [one["CidrIpv6"] for one in rule.get("Ipv6Ranges", [])]
                     others += [names[one["GroupId"]].removeprefix(group_prefix) for one in rule["UserIdGroupPairs"]]
-                    port = rule.get("FromPort", "all")
-                    assert port == rule.get("ToPort", "all"), rule
+                    port, last = rule.get("FromPort", "all"), rule.get("ToPort", "all")
+                    port = port if port == last else (port, last)
                     found |= {(short, direction, rule["IpProtocol"], port, other) for other in others}
         return found
 

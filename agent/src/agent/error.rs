@@ -123,6 +123,7 @@ impl AgentError {
                 | Self::Secret(SecretError::Empty(_))
                 | Self::Name(_)
                 | Self::OtherCluster { .. }
+                | Self::Provider(ProviderError::Argument { .. })
         )
     }
 }

@@ -159,8 +159,20 @@ impl Fetch {
         if self.keeper != Keeper::Guestinfo {
             return checked(&self.api.secret(&self.source).await?);
         }
-        if let Some(secret) = guestinfo::get(&self.name).await? {
-            let token = checked(&secret)?;
+        let fetched = match guestinfo::get(&self.name).await {
+            Ok(None) => None,
+            Ok(Some(secret)) => Some(checked(&secret).map(|token| (secret, token))),
+            Err(error) => Some(Err(error.into())),
+        };
+        // A token that was kept goes on being one, whatever is said now.
+        if let (Some(Err(error)), Some(kept)) = (&fetched, self.kept()?) {
+            tracing::warn!(
+                "token: {}: {error}; the one that was kept will do",
+                self.source
+            );
+            return checked(&kept);
+        }
+        if let Some((secret, token)) = fetched.transpose()? {
             // On disk before it is wiped: in between lies a power cut.
             self.disk
                 .write_atomic(KEPT, secret.expose().as_bytes(), PRIVATE)?;
@@ -170,7 +182,11 @@ impl Fetch {
             }
             return Ok(token);
         }
-        let kept = self.disk.read(KEPT)?.ok_or(FetchError::Nothing)?;
-        checked(&Secret::new(String::from_utf8_lossy(&kept).trim()))
+        checked(&self.kept()?.ok_or(FetchError::Nothing)?)
+    }
+
+    fn kept(&self) -> Result<Option<Secret>, FetchError> {
+        let kept = self.disk.read(KEPT)?;
+        Ok(kept.map(|kept| Secret::new(String::from_utf8_lossy(&kept).trim())))
     }
 }

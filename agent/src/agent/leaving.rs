@@ -66,8 +66,10 @@ pub(super) async fn leave(
     if let Some(mut status) = swarm {
         let left = status.wait_for(|status| matches!(status, SwarmStatus::Stands(Status::Left)));
         match tokio::time::timeout(STEP, left).await {
-            Ok(_) => tracing::info!("this node's engine has left the Swarm"),
-            Err(_) => tracing::warn!("this node's engine has not left the Swarm in time"),
+            Ok(Ok(_)) => tracing::info!("this node's engine has left the Swarm"),
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!("this node's engine has not left the Swarm in time")
+            }
         }
     }
     if raft.is_some() {

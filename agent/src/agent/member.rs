@@ -139,17 +139,30 @@ async fn until_the_end(
     swarm: Option<watch::Receiver<SwarmStatus>>,
     tasks: &Tasks,
 ) -> Result<End, AgentError> {
-    let gone = tokio::select! {
-        end = stopped(tasks) => return end,
-        () = joined.acts.told_to_leave() => {
-            leaving::leave(joined, raft, swarm, Manner::Asked).await?
-        }
-        given = joined.ear.told() => told::go(joined, raft, swarm, &given).await?,
-    };
-    match gone {
-        Gone::Left => Ok(End::Left),
-        Gone::Needed => stopped(tasks).await,
+    tokio::select! {
+        // Also while it leaves: what that takes stops with the rest.
+        end = stopped(tasks) => end,
+        left = left(joined, raft, swarm) => left.map(|()| End::Left),
     }
+}
+
+/// Returns when this member has left for good.
+async fn left(
+    joined: &Joined,
+    raft: Option<&Raft>,
+    swarm: Option<watch::Receiver<SwarmStatus>>,
+) -> Result<(), AgentError> {
+    let gone = tokio::select! {
+        () = joined.acts.told_to_leave() => None,
+        given = joined.ear.told() => Some(told::go(joined, raft, swarm.clone(), &given).await?),
+    };
+    if gone != Some(Gone::Left) {
+        if gone.is_some() {
+            joined.acts.told_to_leave().await;
+        }
+        leaving::leave(joined, raft, swarm, Manner::Asked).await?;
+    }
+    Ok(())
 }
 
 async fn stopped(tasks: &Tasks) -> Result<End, AgentError> {

@@ -60,6 +60,7 @@ pub async fn run(config: Config) -> Result<End, AgentError> {
     let address = address::wait_for(network).await?;
     let disk = DataDir::open(config.data_dir.clone())?;
     let me = Arc::new(me(&config, &disk, address)?);
+    let sources = sources(&config)?;
     log_start(&me);
 
     // Every port before anything is announced.
@@ -81,12 +82,12 @@ pub async fn run(config: Config) -> Result<End, AgentError> {
     systemd::ready(&manager, &me, &local.store, &tasks);
 
     let mut end = End::Stopped;
-    let sources = sources(&config)?;
-    let ear = Ear::listen(&config.join, &tasks);
+    let ear = Ear::listen(&config, &tasks);
     let entered = tokio::select! {
         entered = enter(&me, &disk, &token, &sources, &door, &shutdown) => entered,
         failure = tasks.first_failure() => Err(failure.into()),
-        () = told::instead_of_joining(&ear) => {
+        given = ear.told() => {
+            told::instead_of_joining(&given).await;
             end = End::Left;
             Ok(None)
         }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::AgentError;
 use super::leaving::{self, Gone, Manner};
 use super::member::Joined;
-use crate::config::JoinSource;
+use crate::config::{Config, JoinSource, Keeper, SecretSource};
 use crate::discover::{self, Orders};
 use crate::loops::swarm::SwarmStatus;
 use crate::loops::told::{self, Given};
@@ -19,7 +19,7 @@ use crate::task::Tasks;
 /// A hook that hears nothing gives up after its own timeout, 30 s at the least.
 const HOLD: Duration = Duration::from_secs(20);
 /// The cloud is told that the machine may end so often, and then left to its own timeout.
-const TRIES: u32 = 3;
+const TRIES: u32 = 15;
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Listens from now on.
@@ -28,13 +28,20 @@ pub(super) struct Ear {
 }
 
 impl Ear {
-    /// To the clouds in `join`, as tasks that never hold anything up.
-    pub(super) fn listen(join: &[JoinSource], tasks: &Tasks) -> Self {
+    /// To the clouds in `join`, and to the one that keeps the token, as tasks that never hold
+    /// anything up.
+    pub(super) fn listen(config: &Config, tasks: &Tasks) -> Self {
         let (given, heard) = watch::channel(None);
-        let clouds = join.iter().filter_map(|source| match source {
+        let none = BTreeMap::new();
+        let keeper = match &config.token {
+            SecretSource::Kept(Keeper::Guestinfo, _) => Some(("vsphere", &none)),
+            _ => None,
+        };
+        let clouds = config.join.iter().filter_map(|source| match source {
             JoinSource::Provider { kind, args, .. } => Some((*kind, args)),
             JoinSource::Address(_) | JoinSource::Dns { .. } => None,
         });
+        let clouds = keeper.into_iter().chain(clouds);
         // Of several entries for one cloud any will do: it is this machine that is asked about.
         for (kind, args) in clouds.collect::<BTreeMap<_, _>>() {
             if let Some(orders) = discover::orders(kind, args) {
@@ -87,9 +94,8 @@ async fn hold(orders: &dyn Orders) -> Infallible {
     }
 }
 
-/// Returns when a machine is told to go that has not joined yet; it need not.
-pub(super) async fn instead_of_joining(ear: &Ear) {
-    let given = ear.told().await;
+/// For a machine that is told to go before it has joined: it need not.
+pub(super) async fn instead_of_joining(given: &Given) {
     tracing::warn!("this machine is about to end: it does not join");
     done(&*given.by).await;
 }

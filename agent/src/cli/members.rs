@@ -31,7 +31,7 @@ enum Act {
     /// Say how many servers vote from now on: start the new ones first, or take them away after
     /// (operators only).
     Expect {
-        /// 1 to 7, best odd.
+        /// 1 to 9, best odd.
         voters: u32,
     },
 }

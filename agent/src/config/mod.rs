@@ -36,6 +36,7 @@ mod tests;
 pub use error::{ConfigError, ConfigErrors, Place, Problem};
 pub use join::{DEFAULT_RPC_PORT, JoinSource};
 pub use network::AdminNetwork;
+pub use parse::MAX_EXPECT;
 pub use schema::schema;
 pub use secret::{Keeper, Secret, SecretError, SecretSource};
 pub use servers::{Machine, Servers, servers_schema};

@@ -30,7 +30,7 @@ pub(super) const KEYS: [&str; 16] = [
 
 pub(super) const DATA_DIR: &str = "/var/lib/swarmer";
 /// Raft with more voters is slower and no safer.
-pub(super) const MAX_EXPECT: u32 = 9;
+pub const MAX_EXPECT: u32 = 9;
 
 pub(super) const NAME: &str =
     "a name of 1 to 63 of a-z, 0-9 and '-', not starting or ending with '-'";

@@ -44,6 +44,8 @@ struct Entry {
     closed: bool,
     hold_until: Option<Duration>,
     ending: bool,
+    /// Its removal is proposed.
+    condemned: bool,
     silent_told: bool,
     losses: VecDeque<Duration>,
     held_since: Option<Duration>,
@@ -137,7 +139,7 @@ impl Table {
             closed: true,
             ..Entry::at(now)
         });
-        if entry.ending {
+        if entry.ending || entry.condemned {
             return Renewal::Ending;
         }
         if let Some(present) = entry.stream {
@@ -235,8 +237,15 @@ impl Table {
         let Some(entry) = entry.filter(|entry| entry.heard <= since) else {
             return false;
         };
-        entry.ending = true;
+        entry.condemned = true;
         true
+    }
+
+    /// What came of that removal is known: where the node is still a member, it is renewed again.
+    pub fn acquit(&mut self, node: NodeId) {
+        if let Some(entry) = self.entries.get_mut(&node) {
+            entry.condemned = false;
+        }
     }
 
     /// Members silent for longer than `reap`, and failed; or dead before their leave was over.
@@ -279,6 +288,7 @@ impl Entry {
             closed: false,
             hold_until: None,
             ending: false,
+            condemned: false,
             silent_told: false,
             losses: VecDeque::new(),
             held_since: None,
@@ -301,7 +311,11 @@ impl Entry {
         let kept = self.hold_until.is_some_and(|until| now < until);
         let held = !kept && !self.closed && quiet <= timing.lease;
         match member.status {
-            MemberStatus::Leaving => None,
+            // Its process did not live to end what it began; the next one has not begun it.
+            MemberStatus::Leaving => {
+                let other_boot = held && self.stream.is_some_and(|s| member.boot != Some(s.boot));
+                other_boot.then_some(LeaseEvent::Held)
+            }
             MemberStatus::Alive if (held || kept) && !self.ending => {
                 let other_boot = held && self.stream.is_some_and(|s| member.boot != Some(s.boot));
                 other_boot.then_some(LeaseEvent::Held)

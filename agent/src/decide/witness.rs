@@ -61,8 +61,9 @@ impl Seat<'_> {
                 .is_some_and(|heard| now.saturating_sub(heard) > lease)
     }
 
-    /// Where it ran when it was last heard, by its own word.
-    fn machine(&self) -> Option<(&str, &str)> {
+    /// Where it ran when it was last heard, by its own word: the kind of cloud, and the id there.
+    #[must_use]
+    pub fn machine(&self) -> Option<(&str, &str)> {
         let boot = self.member.boot?.to_string();
         let said = self.meta.get(PROCESS).is_some_and(|said| *said == boot);
         let (kind, machine) = self.meta.get(MACHINE)?.split_once('/')?;

@@ -18,6 +18,8 @@ const FRESH: Duration = Duration::from_secs(5);
 const CALM: Duration = Duration::from_secs(60);
 /// Trouble is told once in this time.
 const TOLD: Duration = Duration::from_secs(60);
+/// A question that takes longer has not been answered.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// The first answer may be waited for this long; what was known before is given at once.
 const FIRST: Duration = Duration::from_secs(3);
 
@@ -87,12 +89,13 @@ impl Cloud {
             return;
         }
         // Nobody asks again before this answer is there.
-        asking.not_before = clock::now() + CALM;
+        asking.not_before = clock::now() + PATIENCE + FRESH;
         let weak = Arc::downgrade(self);
         let provider = Arc::clone(&self.provider);
         let name = format!("discovery ({})", provider.kind());
         let task = spawn(name, async move {
-            let answer = provider.machines().await;
+            let answer = tokio::time::timeout(PATIENCE, provider.machines()).await;
+            let answer = answer.unwrap_or_else(|_| Err(never_answered(provider.kind())));
             if let Some(cloud) = weak.upgrade() {
                 cloud.note(answer);
             }
@@ -143,6 +146,14 @@ impl Cloud {
 
     fn lock(&self) -> MutexGuard<'_, Asking> {
         self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn never_answered(kind: &str) -> ProviderError {
+    ProviderError::Unreachable {
+        call: "listing machines",
+        at: kind.to_owned(),
+        why: format!("no answer within {} s", PATIENCE.as_secs()),
     }
 }
 

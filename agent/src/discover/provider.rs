@@ -52,11 +52,14 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// What a cloud says of one machine. Only [`Fate::Terminated`] has consequences.
+/// What a cloud says of one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It will never run again.
+    /// It will never run again, in the cloud's own words.
     Terminated,
+    /// It is in no list, though its peers are. Another project, account or vCenter may have it, so
+    /// this means something only of a machine that the same provider has listed before.
+    Missing,
     /// Anything else that is known of it: running, stopped, suspended.
     Exists(String),
     /// The cloud does not know this id. That may be its own lateness, so nothing follows from it.

@@ -5,6 +5,7 @@ use super::input::Object;
 use super::operations::{MemberAct, OperationError, TokenAct};
 use super::reply::{Outcome, Problem, Reply};
 use super::request::Request;
+use crate::config::MAX_EXPECT;
 use crate::model::{NodeId, Role};
 
 impl From<OperationError> for Problem {
@@ -76,11 +77,11 @@ pub(super) async fn expect(api: &Api, request: &Request) -> Outcome {
     let text = request.argument("Missing number of voters")?;
     let wrong = || {
         Problem::Bad(format!(
-            "{text:?} is no number of voters: 1 to 7 are, best odd"
+            "{text:?} is no number of voters: 1 to {MAX_EXPECT} are, best odd"
         ))
     };
     let expect = text.parse().map_err(|_| wrong())?;
-    if !(1..=7).contains(&expect) {
+    if !(1..=MAX_EXPECT).contains(&expect) {
         return Err(wrong());
     }
     api.operations().members(MemberAct::Expect(expect)).await?;

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+
 use super::leader::{LeaderError, LeaderHands, unless_deposed};
 use crate::decide::witness::{Inquiry, Seat, goes, next};
 use crate::discover::{Fate, Provider, ProviderError};
-use crate::model::{LeaseEvent, NodeId, Op, Topic};
+use crate::model::{NodeId, Op, Topic};
 use crate::store::Watch;
 use crate::task::{Backoff, Looper, Next, Round, Shutdown, clock};
 
@@ -19,17 +21,31 @@ const ANSWER: Duration = Duration::from_secs(6);
 const CALM: Duration = Duration::from_secs(60);
 /// Trouble is told once in this time.
 const TOLD: Duration = Duration::from_secs(60);
+/// Between two looks at which machines there are.
+const LISTING: Duration = Duration::from_secs(60);
 
 struct Witness {
     hands: LeaderHands,
     lease: Duration,
-    clouds: Vec<Arc<dyn Provider>>,
+    clouds: Vec<Cloud>,
+    /// When they are looked at next. Every server looks: whoever leads next must have seen those
+    /// that it judges.
+    listing: Instant,
     members: Watch,
     pace: Backoff,
     calm_until: Option<Instant>,
     told: Option<Instant>,
     term: Term,
 }
+
+struct Cloud {
+    provider: Arc<dyn Provider>,
+    /// Machines of members that it has listed.
+    seen: BTreeSet<String>,
+}
+
+/// What one cloud says of a machine, and whether it has listed that machine before.
+type Testimony = (Result<Fate, ProviderError>, bool);
 
 /// What is only true in one term of this leader's.
 #[derive(Default)]
@@ -48,10 +64,15 @@ pub async fn run(
     shutdown: Shutdown,
 ) {
     let members = hands.store.watch(vec![Topic::Members]);
+    let cloud = |provider| Cloud {
+        provider,
+        seen: BTreeSet::new(),
+    };
     let round = Witness {
         hands,
         lease,
-        clouds,
+        clouds: clouds.into_iter().map(cloud).collect(),
+        listing: clock::now(),
         members,
         pace: Backoff::new(TICK * 2, CALM),
         calm_until: None,
@@ -82,6 +103,9 @@ impl Witness {
                 ..Term::default()
             };
         }
+        if clock::now() >= self.listing {
+            self.list().await;
+        }
         if leading.is_none() {
             return Ok(Next::OnTick);
         }
@@ -97,7 +121,7 @@ impl Witness {
             return Ok(Next::OnTick);
         };
         self.term.asked.insert(inquiry.node, now);
-        let fate = self.fate(&inquiry).await;
+        let fate = verdict(self.testimonies(&inquiry).await);
         if self.hands.raft.leading() != leading {
             return Ok(Next::OnTick);
         }
@@ -130,29 +154,51 @@ impl Witness {
         look(&mut seats)
     }
 
-    /// The first cloud of that kind that knows the machine counts: there may be one for each region.
-    async fn fate(&self, inquiry: &Inquiry) -> Result<Fate, ProviderError> {
-        let mut fate = Ok(Fate::Unknown);
-        for cloud in self
-            .clouds
-            .iter()
-            .filter(|cloud| cloud.kind() == inquiry.kind)
-        {
-            let answer = tokio::time::timeout(ANSWER, cloud.fate(&inquiry.machine)).await;
-            let answer = answer.unwrap_or_else(|_| {
+    /// Which of the members' machines each cloud lists. One that does not answer is asked again
+    /// later; what it listed before it has listed.
+    async fn list(&mut self) {
+        self.listing = clock::now() + LISTING;
+        let machines: BTreeSet<(String, String)> = self.seats(|seats| {
+            let machines = seats.filter_map(|seat| {
+                let (kind, machine) = seat.machine()?;
+                Some((kind.to_owned(), machine.to_owned()))
+            });
+            machines.collect()
+        });
+        if machines.is_empty() {
+            return;
+        }
+        let answers = self.clouds.iter().map(|cloud| {
+            let machines = cloud.provider.machines();
+            tokio::time::timeout(ANSWER, machines)
+        });
+        let answers = join_all(answers).await;
+        for (cloud, answer) in self.clouds.iter_mut().zip(answers) {
+            if let Ok(Ok(listed)) = answer {
+                cloud.seen.extend(listed.into_iter().map(|one| one.id));
+            }
+            let kind = cloud.provider.kind();
+            let is_members = |id: &String| machines.contains(&(kind.to_owned(), id.clone()));
+            cloud.seen.retain(is_members);
+        }
+    }
+
+    /// What each cloud of that kind says: there may be one for each region.
+    async fn testimonies(&self, inquiry: &Inquiry) -> Vec<Testimony> {
+        let of_kind = |cloud: &&Cloud| cloud.provider.kind() == inquiry.kind;
+        let asked = self.clouds.iter().filter(of_kind).map(|cloud| async {
+            let fate = cloud.provider.fate(&inquiry.machine);
+            let fate = tokio::time::timeout(ANSWER, fate).await;
+            let fate = fate.unwrap_or_else(|_| {
                 Err(ProviderError::Unreachable {
                     call: "asking what became of a machine",
                     at: inquiry.kind.clone(),
                     why: format!("no answer within {} s", ANSWER.as_secs()),
                 })
             });
-            match answer {
-                Ok(Fate::Unknown) => {}
-                Ok(known) => return Ok(known),
-                Err(error) => fate = Err(error),
-            }
-        }
-        fate
+            (fate, cloud.seen.contains(&inquiry.machine))
+        });
+        join_all(asked).await
     }
 
     /// Whether it says that the machine will never run again.
@@ -162,7 +208,7 @@ impl Witness {
             Ok(fate) => {
                 self.pace.reset();
                 tracing::debug!(node = %inquiry.node, machine, ?fate, "what the cloud says");
-                fate == Fate::Terminated
+                matches!(fate, Fate::Terminated | Fate::Missing)
             }
             Err(error) => {
                 self.calm_until = Some(clock::now() + self.pace.next_delay());
@@ -206,7 +252,67 @@ impl Witness {
         }
         self.hands
             .memory
-            .with_table(|table, _| table.settle(node, LeaseEvent::Failed, known));
+            .with_table(|table, _| known.then(|| table.acquit(node)));
         done
+    }
+}
+
+/// What several clouds' words come to. That a machine is terminated, only its own cloud can say;
+/// that it is missing, also one that never had it, and one that moved it to another.
+fn verdict(testimonies: Vec<Testimony>) -> Result<Fate, ProviderError> {
+    let mut missing = false;
+    let mut fate = Ok(Fate::Unknown);
+    for (answer, seen) in testimonies {
+        match answer {
+            Ok(Fate::Terminated) => return Ok(Fate::Terminated),
+            Ok(Fate::Unknown) => {}
+            Ok(Fate::Missing) => missing |= seen,
+            Ok(exists) => fate = fate.and(Ok(exists)),
+            Err(error) => fate = Err(error),
+        }
+    }
+    match fate {
+        Ok(Fate::Unknown) if missing => Ok(Fate::Missing),
+        fate => fate,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_gone_by_its_own_cloud_s_word_and_by_nobody_s_silence() {
+        let exists = || Ok(Fate::Exists("running".to_owned()));
+        let failed = || {
+            Err(ProviderError::Unreachable {
+                call: "x",
+                at: "x".to_owned(),
+                why: "x".to_owned(),
+            })
+        };
+        let (dead, gone, nobody) = (
+            || Ok(Fate::Terminated),
+            || Ok(Fate::Missing),
+            || Ok(Fate::Unknown),
+        );
+        let cases: Vec<(Vec<Testimony>, Result<Fate, ProviderError>)> = vec![
+            (vec![], nobody()),
+            (vec![(dead(), false)], dead()),
+            (vec![(failed(), true), (dead(), false)], dead()),
+            (vec![(nobody(), true)], nobody()),
+            (vec![(gone(), true)], gone()),
+            // Another project's machine is in no list of this one.
+            (vec![(gone(), false)], nobody()),
+            (vec![(gone(), true), (exists(), false)], exists()),
+            (vec![(exists(), false), (gone(), true)], exists()),
+            (vec![(gone(), true), (failed(), false)], failed()),
+            (vec![(failed(), false), (gone(), true)], failed()),
+            (vec![(exists(), true), (failed(), false)], failed()),
+        ];
+        for (testimonies, expected) in cases {
+            let shown = format!("{testimonies:?}");
+            assert_eq!(verdict(testimonies), expected, "{shown}");
+        }
     }
 }

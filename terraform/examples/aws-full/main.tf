@@ -34,7 +34,8 @@ locals {
   account = "arn:${data.aws_partition.here.partition}:iam::${data.aws_caller_identity.here.account_id}"
 }
 
-# Disks of autoscaling groups are made by their service's role.
+# Disks of autoscaling groups are made by their service's role. AWS makes that role with an account's first
+# group, which is too late here: aws iam create-service-linked-role --aws-service-name autoscaling.amazonaws.com
 data "aws_iam_policy_document" "key" {
   statement {
     sid       = "Owner"
@@ -94,6 +95,8 @@ module "cluster" {
   # The office's network comes in over a VPN of its own; a monitoring host asks for names.
   operator_cidrs = ["10.8.0.0/24"]
   client_cidrs   = ["10.9.0.0/24"]
+  # Whatever containers publish without saying where.
+  published = [{ from = 30000, to = 60999 }]
   egress = [
     { protocol = "tcp", port = 443, cidrs = ["0.0.0.0/0"] },
     { protocol = "tcp", port = 5432, cidrs = ["10.9.1.0/24"] },
@@ -103,7 +106,7 @@ module "cluster" {
     kind = "wireguard"
     # WireGuard answers nobody whose key it does not know.
     cidrs = ["0.0.0.0/0"]
-    peers = { ann = "9bXbyvN6VCQKq0Wm0a+BVzqmTG2XKZ6dOYrVnWzWbVc=" }
+    peers = { ann = { public_key = "9bXbyvN6VCQKq0Wm0a+BVzqmTG2XKZ6dOYrVnWzWbVc=", address = "10.99.0.2" } }
   }
 
   balancer       = true

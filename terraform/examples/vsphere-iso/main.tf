@@ -1,5 +1,5 @@
-# Machines that boot our ISO from a datastore: no template is needed. To upgrade, give another iso.path
-# and replace one machine after the other.
+# Machines that boot our ISO from a datastore: no template is needed. To upgrade, upload the next one too, name
+# it in iso.path, and replace one machine after the other.
 
 terraform {
   required_version = ">= 1.9"
@@ -20,10 +20,10 @@ variable "server_token" {
   description = "The servers' token: swarmer token new."
 }
 
-variable "iso" {
-  type        = string
-  default     = null
-  description = "What `make iso` made, to be uploaded; null if it is on the datastore already."
+variable "uploads" {
+  type        = map(string)
+  default     = {}
+  description = "ISOs that `make iso` made, to be uploaded, by their paths there: { \"swarmer/swarmer-0.1.0.iso\" = \"target/image/image.iso\" }."
 }
 
 module "cluster" {
@@ -44,7 +44,7 @@ module "cluster" {
   compute_cluster = "cluster"
   datastore       = "ssd"
   networks        = ["servers", "storage"]
-  iso             = { path = "swarmer/swarmer-0.1.0.iso", upload = var.iso }
+  iso             = { path = "swarmer/swarmer-0.1.0.iso", uploads = var.uploads }
 }
 
 output "addresses" {

@@ -118,7 +118,7 @@ run "an_iso_that_can_t_be_uploaded" {
   command = plan
   variables {
     template = null
-    iso      = { path = "swarmer/swarmer.iso", upload = "/nonexistent.iso" }
+    iso      = { path = "swarmer/swarmer.iso", uploads = { "swarmer/swarmer.iso" = "/nonexistent.iso" } }
   }
   expect_failures = [var.iso]
 }

@@ -242,7 +242,7 @@ fn api_answer(world: &Mutex<World>, request: &Request) -> Answer {
         }
         "DescribeLifecycleHooks" => result(
             action,
-            "<LifecycleHooks><member><LifecycleHookName>leave</LifecycleHookName><LifecycleTransition>autoscaling:EC2_INSTANCE_TERMINATING</LifecycleTransition></member></LifecycleHooks>",
+            "<LifecycleHooks><member><LifecycleHookName>swarmer-leave</LifecycleHookName><LifecycleTransition>autoscaling:EC2_INSTANCE_TERMINATING</LifecycleTransition></member></LifecycleHooks>",
         ),
         "CompleteLifecycleAction" => {
             if let Some(instance) = world.instances.get_mut(&id) {

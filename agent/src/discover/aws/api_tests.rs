@@ -21,7 +21,7 @@ async fn answering(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) ->
 }
 
 const MEMBER: &str = "<DescribeAutoScalingInstancesResponse xmlns=\"http://autoscaling.amazonaws.com/doc/2011-01-01/\"><DescribeAutoScalingInstancesResult><AutoScalingInstances><member><InstanceId>i-1</InstanceId><AutoScalingGroupName>servers-a</AutoScalingGroupName><LifecycleState>Terminating:Wait</LifecycleState></member></AutoScalingInstances></DescribeAutoScalingInstancesResult></DescribeAutoScalingInstancesResponse>";
-const HOOKS: &str = "<DescribeLifecycleHooksResponse xmlns=\"x\"><DescribeLifecycleHooksResult><LifecycleHooks><member><LifecycleHookName>up</LifecycleHookName><LifecycleTransition>autoscaling:EC2_INSTANCE_LAUNCHING</LifecycleTransition></member><member><LifecycleHookName>leave</LifecycleHookName><LifecycleTransition>autoscaling:EC2_INSTANCE_TERMINATING</LifecycleTransition></member></LifecycleHooks></DescribeLifecycleHooksResult></DescribeLifecycleHooksResponse>";
+const HOOKS: &str = "<DescribeLifecycleHooksResponse xmlns=\"x\"><DescribeLifecycleHooksResult><LifecycleHooks><member><LifecycleHookName>up</LifecycleHookName><LifecycleTransition>autoscaling:EC2_INSTANCE_LAUNCHING</LifecycleTransition></member><member><LifecycleHookName>drainer</LifecycleHookName><LifecycleTransition>autoscaling:EC2_INSTANCE_TERMINATING</LifecycleTransition></member><member><LifecycleHookName>swarmer-leave</LifecycleHookName><LifecycleTransition>autoscaling:EC2_INSTANCE_TERMINATING</LifecycleTransition></member></LifecycleHooks></DescribeLifecycleHooksResult></DescribeLifecycleHooksResponse>";
 
 #[tokio::test]
 async fn a_hook_is_found_kept_waiting_and_answered() {
@@ -51,17 +51,13 @@ async fn a_hook_is_found_kept_waiting_and_answered() {
     };
     assert_eq!(member, Ok(Some(waiting)));
     assert_eq!(api.describe_auto_scaling_instance("i-2").await, Ok(None));
-    let hooks = api.terminating_hooks("servers-a", "i-1").await.unwrap();
     let hook = Hook {
         group: "servers-a".to_owned(),
-        name: "leave".to_owned(),
+        name: "swarmer-leave".to_owned(),
         instance_id: "i-1".to_owned(),
     };
-    assert_eq!(
-        hooks.as_slice(),
-        std::slice::from_ref(&hook),
-        "the one for launches is no business of ours"
-    );
+    let found = api.leave_hook("servers-a", "i-1").await;
+    assert_eq!(found, Ok(Some(hook.clone())));
     api.record_lifecycle_heartbeat(&hook).await.unwrap();
     api.complete_lifecycle_action(&hook).await.unwrap();
     let last: Vec<_> = double
@@ -70,7 +66,7 @@ async fn a_hook_is_found_kept_waiting_and_answered() {
         .skip(3)
         .map(|one| one.body)
         .collect();
-    let rest = "AutoScalingGroupName=servers-a&LifecycleHookName=leave&InstanceId=i-1";
+    let rest = "AutoScalingGroupName=servers-a&LifecycleHookName=swarmer-leave&InstanceId=i-1";
     assert_eq!(
         last,
         [

@@ -13,6 +13,8 @@ use super::xml;
 use crate::discover::ProviderError;
 
 const TERMINATING: &str = "autoscaling:EC2_INSTANCE_TERMINATING";
+/// The hook that waits for this program; those of other names wait for somebody else.
+const OURS: &str = "swarmer-leave";
 
 /// An instance, as its autoscaling group sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,21 +49,21 @@ impl Api {
         read_member(&text, instance_id).map_err(|why| unreadable(call, why))
     }
 
-    /// The hooks of a group that hold up an instance before its end, as they hold up this one.
-    pub async fn terminating_hooks(
+    /// The hook of a group that holds up an instance before its end until its agent says that it
+    /// has left, as it holds up this one; `None`: the group has none.
+    pub async fn leave_hook(
         &self,
         group: &str,
         instance_id: &str,
-    ) -> Result<Vec<Hook>, ProviderError> {
+    ) -> Result<Option<Hook>, ProviderError> {
         let call = DESCRIBE_LIFECYCLE_HOOKS;
         let text = self.query(call, &[("AutoScalingGroupName", group)]).await?;
-        let names = read_terminating(&text).map_err(|why| unreadable(call, why))?;
-        let hooks = names.into_iter().map(|name| Hook {
+        let found = read_ours(&text).map_err(|why| unreadable(call, why))?;
+        Ok(found.then(|| Hook {
             group: group.to_owned(),
-            name,
+            name: OURS.to_owned(),
             instance_id: instance_id.to_owned(),
-        });
-        Ok(hooks.collect())
+        }))
     }
 
     /// Tells the group that the instance is ready to go; other hooks still hold.
@@ -109,14 +111,15 @@ fn read_member(text: &str, instance_id: &str) -> Result<Option<GroupMember>, Str
     }))
 }
 
-fn read_terminating(text: &str) -> Result<Vec<String>, String> {
+fn read_ours(text: &str) -> Result<bool, String> {
     let document = parse(text)?;
     let result =
         xml::anywhere(document.root(), "DescribeLifecycleHooksResult").ok_or("it has no result")?;
-    let hooks = xml::list(result, "LifecycleHooks");
-    let ours = hooks.filter(|hook| xml::text(*hook, "LifecycleTransition") == Some(TERMINATING));
-    let names = ours.filter_map(|hook| xml::text(hook, "LifecycleHookName"));
-    Ok(names.map(str::to_owned).collect())
+    let mut hooks = xml::list(result, "LifecycleHooks");
+    Ok(hooks.any(|hook| {
+        xml::text(hook, "LifecycleTransition") == Some(TERMINATING)
+            && xml::text(hook, "LifecycleHookName") == Some(OURS)
+    }))
 }
 
 fn parse(text: &str) -> Result<Document<'_>, String> {

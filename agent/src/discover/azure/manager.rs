@@ -1,7 +1,7 @@
 //! The Resource Manager: lists, page by page.
 
 use bytes::Bytes;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -52,6 +52,18 @@ impl Manager {
         }
     }
 
+    /// The path and query of a link to this same place, which Azure may write with its port.
+    fn path_of(&self, link: &str) -> Option<String> {
+        let (link, base): (Uri, Uri) = (link.parse().ok()?, self.base.parse().ok()?);
+        let secure = |uri: &Uri| uri.scheme_str() == Some("https");
+        let port = |uri: &Uri| uri.port_u16().unwrap_or(if secure(uri) { 443 } else { 80 });
+        let same = link.scheme() == base.scheme()
+            && link.host()?.eq_ignore_ascii_case(base.host()?)
+            && port(&link) == port(&base)
+            && !link.authority()?.as_str().contains('@');
+        same.then(|| link.path_and_query().map(ToString::to_string))?
+    }
+
     /// Who asks.
     pub(super) fn identity(&self) -> &Identity {
         &self.identity
@@ -84,10 +96,12 @@ impl Manager {
             match page.next.filter(|next| !next.is_empty()) {
                 None => return Ok(found),
                 // The token is for nobody else.
-                Some(next) if !next.starts_with(&format!("{}/", self.base)) => {
-                    return Err(unreadable("the next page is at another host".to_owned()));
+                Some(next) => {
+                    let path = self.path_of(&next);
+                    let path = path
+                        .ok_or_else(|| unreadable("the next page is at another host".to_owned()))?;
+                    uri = format!("{}{path}", self.base);
                 }
-                Some(next) => uri = next,
             }
         }
         Err(unreadable(format!("more than {PAGES} pages")))

@@ -188,12 +188,12 @@ impl Azure {
         if let Some(vm) = machines.values().find(is) {
             return Ok(Fate::Exists(vm.power().unwrap_or_else(|| vm.state())));
         }
-        // Another subscription, or one that may no longer be seen, knows nothing of it either.
+        // One whose machines may no longer be seen knows nothing of it either.
         let interfaces = self.interfaces().await?;
         let seen = |resource: &String| machines.contains_key(resource);
         let peers = interfaces.keys().any(seen);
         Ok(if peers && uuid::Uuid::parse_str(&id).is_ok() {
-            Fate::Terminated
+            Fate::Missing
         } else {
             Fate::Unknown
         })

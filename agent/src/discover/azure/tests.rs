@@ -169,7 +169,7 @@ async fn an_application_asks_for_a_scale_set() {
         Ok(Fate::Exists("deallocated".into()))
     );
     let gone = "0a1b2c3d-0000-4000-8000-000000000009";
-    assert_eq!(azure.fate(gone).await, Ok(Fate::Terminated));
+    assert_eq!(azure.fate(gone).await, Ok(Fate::Missing));
     assert_eq!(azure.fate("vm-1").await, Ok(Fate::Unknown));
 }
 

@@ -162,11 +162,11 @@ impl Gce {
         if let Some(instance) = instances.iter().find(|instance| instance.id == id) {
             return Ok(Fate::Exists(instance.status.clone()));
         }
-        // Another project, or one whose instances may no longer be seen, knows nothing of it either.
+        // One whose instances may no longer be seen knows nothing of it either.
         let mut peers = instances.iter().filter(|instance| self.is_tagged(instance));
         let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
         Ok(if is_id && whole && peers.next().is_some() {
-            Fate::Terminated
+            Fate::Missing
         } else {
             Fate::Unknown
         })

@@ -136,7 +136,7 @@ async fn an_instance_is_deleted_when_no_zone_has_it() {
     // It may be started again.
     assert_eq!(fate("103").await, Ok(Fate::Exists("TERMINATED".into())));
     assert_eq!(fate("900").await, Ok(Fate::Exists("RUNNING".into())));
-    assert_eq!(fate("555").await, Ok(Fate::Terminated));
+    assert_eq!(fate("555").await, Ok(Fate::Missing));
     assert_eq!(fate("i-0abc").await, Ok(Fate::Unknown));
     let (_double, blind) = scene(&[("tag_value", "nobody")], pages).await;
     assert_eq!(blind.fate("555").await, Ok(Fate::Unknown));

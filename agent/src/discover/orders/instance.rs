@@ -15,6 +15,8 @@ use crate::discover::provider::ProviderError;
 const SPOT: &str = "spot/instance-action";
 const REBALANCE: &str = "events/recommendations/rebalance";
 const LIFECYCLE: &str = "autoscaling/target-lifecycle-state";
+/// What an instance is to become that ends.
+const ENDS: &str = "Terminated";
 /// The state in which a hook holds an instance up.
 const WAITS: &str = "Terminating:Wait";
 
@@ -38,42 +40,48 @@ impl Instance {
         })
     }
 
-    /// The hooks that hold this instance up before its end. Most instances have none.
-    async fn hooks(&self) -> Result<Vec<Hook>, ProviderError> {
-        let Some(id) = self.api.imds().get("instance-id").await? else {
-            return Ok(Vec::new());
+    /// The hook that holds this instance up before its end. Most instances have none.
+    async fn hook(&self) -> Result<Option<Hook>, ProviderError> {
+        let imds = self.api.imds();
+        let Some(id) = imds.get("instance-id").await? else {
+            return Ok(None);
         };
         let id = id.trim();
-        match self.api.describe_auto_scaling_instance(id).await? {
-            Some(member) if member.lifecycle_state.ends_with(WAITS) => {
-                self.api.terminating_hooks(&member.group, id).await
-            }
-            _ => Ok(Vec::new()),
+        let Some(member) = self.api.describe_auto_scaling_instance(id).await? else {
+            return Ok(None);
+        };
+        if member.lifecycle_state.ends_with(WAITS) {
+            return self.api.leave_hook(&member.group, id).await;
+        }
+        let wanted = imds.get(LIFECYCLE).await?;
+        if wanted.is_some_and(|wanted| wanted.trim().ends_with(ENDS)) {
+            // The metadata may be ahead of the group, which takes no answer before it has asked.
+            return Err(ProviderError::Refused {
+                call: "DescribeAutoScalingInstances",
+                said: format!("the instance is still {}", member.lifecycle_state),
+                hint: None,
+            });
+        }
+        Ok(None)
+    }
+
+    async fn hold_hook(&self) -> Result<(), ProviderError> {
+        match self.hook().await? {
+            Some(hook) => self.api.record_lifecycle_heartbeat(&hook).await,
+            None => Ok(()),
         }
     }
 
-    async fn hold_hooks(&self) -> Result<(), ProviderError> {
-        for hook in self.hooks().await? {
-            self.api.record_lifecycle_heartbeat(&hook).await?;
+    async fn complete_hook(&self) -> Result<(), ProviderError> {
+        if let Some(hook) = self.hook().await? {
+            self.api.complete_lifecycle_action(&hook).await?;
+            tracing::info!(
+                group = hook.group,
+                hook = hook.name,
+                "lifecycle action completed"
+            );
         }
         Ok(())
-    }
-
-    async fn complete_hooks(&self) -> Result<(), ProviderError> {
-        let mut done = Ok(());
-        for hook in self.hooks().await? {
-            // Each holds for itself.
-            let answer = self.api.complete_lifecycle_action(&hook).await;
-            match &answer {
-                Ok(()) => tracing::info!(
-                    group = hook.group,
-                    hook = hook.name,
-                    "lifecycle action completed"
-                ),
-                Err(_) => done = answer,
-            }
-        }
-        done
     }
 }
 
@@ -95,11 +103,11 @@ impl Orders for Instance {
     }
 
     fn hold(&self) -> BoxFuture<'_, Result<(), ProviderError>> {
-        self.hold_hooks().boxed()
+        self.hold_hook().boxed()
     }
 
     fn done(&self) -> BoxFuture<'_, Result<(), ProviderError>> {
-        self.complete_hooks().boxed()
+        self.complete_hook().boxed()
     }
 }
 

@@ -125,7 +125,7 @@ impl Vsphere {
         }
         // An account that may no longer see it would be told the same as if it were deleted. So
         // somebody else with the tag must still be seen, and vCenter must know for sure that what
-        // it was known by is gone, where this program has seen it.
+        // it was known by is gone.
         let others = self.tagged().await?;
         let mut others = others.iter().filter_map(|vm| vm.instance_uuid.as_deref());
         if others.next().is_none() {
@@ -135,15 +135,10 @@ impl Vsphere {
             let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.get(&uuid).cloned()
         };
-        let sure = match &reference {
-            Some(reference) => inventory::is_gone(&self.soap, reference).await?,
-            None => true,
-        };
-        Ok(if sure {
-            Fate::Terminated
-        } else {
-            Fate::Unknown
-        })
+        match reference {
+            Some(known) if inventory::is_gone(&self.soap, &known).await? => Ok(Fate::Missing),
+            _ => Ok(Fate::Unknown),
+        }
     }
 
     async fn own_id(&self) -> Result<Option<String>, ProviderError> {

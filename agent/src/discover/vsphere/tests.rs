@@ -237,9 +237,9 @@ async fn a_machine_is_deleted_when_it_is_gone_and_its_peers_are_seen() {
     scene.change(|vcenter| {
         vcenter.machines.remove("vm-1");
     });
-    assert_eq!(fate(UUID[0]).await, Ok(Fate::Terminated));
+    assert_eq!(fate(UUID[0]).await, Ok(Fate::Missing));
     // Never seen by this program, and nowhere.
-    assert_eq!(fate(UUID[2]).await, Ok(Fate::Terminated));
+    assert_eq!(fate(UUID[2]).await, Ok(Fate::Unknown));
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ enum Rule {
         whose: &'static str,
         given: Vec<CertificateDer<'static>>,
     },
+    /// What is in this file, once it can be read: a member starts without it.
+    Unread(String),
 }
 
 /// What `govc about.cert -thumbprint` prints: a digest over the whole certificate.
@@ -61,7 +63,9 @@ impl Trust {
                     "the SHA-1 or SHA-256 of vCenter's certificate: 40 or 64 hex digits, with or without colons",
                 )
             })?),
-            (None, Some(path)) => signed_by_file(path)?,
+            (None, Some(path)) => {
+                signed_by_file(path).unwrap_or_else(|_| Rule::Unread(path.to_owned()))
+            }
             (None, None) => {
                 let mut roots = RootCertStore::empty();
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -196,7 +200,22 @@ impl ServerCertVerifier for Trust {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let refused = Err(CertificateError::ApplicationVerificationFailure.into());
-        let (by, whose, given) = match &self.rule {
+        let read;
+        let rule = match &self.rule {
+            Rule::Unread(path) => match signed_by_file(path) {
+                Ok(rule) => {
+                    read = rule;
+                    &read
+                }
+                Err(error) => {
+                    self.refuse(error.to_string());
+                    return refused;
+                }
+            },
+            rule => rule,
+        };
+        let (by, whose, given) = match rule {
+            Rule::Unread(_) => return refused,
             Rule::Pinned(pin) => {
                 let shown = pin.of_same_kind(end_entity);
                 if shown == *pin {
@@ -331,10 +350,15 @@ mod tests {
         let trust = Trust::new(None, Some(path)).unwrap();
         judge(&trust, leaf.der(), "other.test").unwrap();
 
+        std::fs::remove_file(&file).unwrap();
+        let trust = Trust::new(None, Some(path)).unwrap();
+        let refused = judge(&trust, leaf.der(), "vcenter.test").unwrap_err();
+        assert!(refused.contains("ca.pem: No such file"), "{refused}");
         std::fs::write(&file, "nothing").unwrap();
-        let error = Trust::new(None, Some(path)).unwrap_err().to_string();
-        assert!(error.contains("no certificate in it"), "{error}");
-        let error = Trust::new(None, Some("/no/such")).unwrap_err().to_string();
-        assert!(error.contains("/no/such: No such file"), "{error}");
+        let refused = judge(&trust, leaf.der(), "vcenter.test").unwrap_err();
+        assert!(refused.contains("no certificate in it"), "{refused}");
+        // It is there now.
+        std::fs::write(&file, authority.pem()).unwrap();
+        judge(&trust, leaf.der(), "vcenter.test").unwrap();
     }
 }
