@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from node_file import decoded, file_of
@@ -130,7 +131,8 @@ class Hosts:
         # The last of the VPC's addresses, where no subnet of nodes is.
         gateway = ".".join(base.split(".")[:2]) + ".255.254"
         self.aws = f"http://{gateway}:{moto.port}"
-        run(["ip", "link", "add", "vpc", "type", "bridge"])
+        # With an address of its own it does not take another one when a host goes.
+        run(["ip", "link", "add", "vpc", "address", "02:00:00:00:00:01", "type", "bridge"])
         for address in (f"{gateway}/{self.prefix}", f"{METADATA}/32"):
             run(["ip", "addr", "add", address, "dev", "vpc"])
         run(["ip", "link", "set", "vpc", "up"])
@@ -158,10 +160,16 @@ class Hosts:
 
     def wait_healthy(self):
         """As an operator waits between two replacements."""
-        try:
+        with self.explained():
             for host in self.hosts.values():
                 until(f"the agent at {host.address} answers", lambda: host.swarmer("status"))
             self.any().swarmer("status", "--wait-healthy", "--timeout", "2m")
+
+    @contextmanager
+    def explained(self):
+        """A failure shows what the agents said last."""
+        try:
+            yield
         except Failed as error:
             raise Failed("\n".join([str(error), *(host.last_words() for host in self.hosts.values())])) from error
 
@@ -172,7 +180,8 @@ class Hosts:
     def wait_members(self):
         """The members are the machines that run; seconds that it took."""
         begun, right = time.monotonic(), {host.address for host in self.hosts.values()}
-        until(f"the members are {sorted(right)}", lambda: expect(self.members() == right, f"{sorted(self.members())}"))
+        with self.explained():
+            until(f"the members are {sorted(right)}", lambda: expect(self.members() == right, f"{sorted(self.members())}"))
         return time.monotonic() - begun
 
     def dig(self, name):

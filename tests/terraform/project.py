@@ -128,3 +128,14 @@ def actions(plan):
     """What a plan would do: address to actions, but for what it leaves."""
     changes = {one["address"]: one["change"]["actions"] for one in plan.get("resource_changes", [])}
     return {address: done for address, done in changes.items() if done not in (["no-op"], ["read"])}
+
+
+def differences(plan):
+    """What it would change: address and attribute, or the action where that is no update."""
+    found = set()
+    for address, done in actions(plan).items():
+        [change] = [one["change"] for one in plan["resource_changes"] if one["address"] == address]
+        before, after = change["before"] or {}, change["after"] or {}
+        names = {name for name in {*before, *after} if before.get(name) != after.get(name) or name in (change.get("after_unknown") or {})}
+        found |= {f"{address} {name}" for name in names} if done == ["update"] else {f"{address} {'/'.join(done)}"}
+    return found
