@@ -136,6 +136,7 @@ def differences(plan):
     for address, done in actions(plan).items():
         [change] = [one["change"] for one in plan["resource_changes"] if one["address"] == address]
         before, after = change["before"] or {}, change["after"] or {}
-        names = {name for name in {*before, *after} if before.get(name) != after.get(name) or name in (change.get("after_unknown") or {})}
+        # What will only be known then follows from what is known to change.
+        names = {name for name in after if before.get(name) != after[name]}
         found |= {f"{address} {name}" for name in names} if done == ["update"] else {f"{address} {'/'.join(done)}"}
     return found
