@@ -53,7 +53,7 @@ aws() {
 lint() {
     if ! "$cache/lint/bin/checkov" --version >/dev/null 2>&1; then
         begun=$(date +%s)
-        python3 -m venv "$cache/lint"
+        python3 -m venv --clear "$cache/lint"
         "$cache/lint/bin/pip" install -q --disable-pip-version-check 'checkov>=3.2,<4'
         echo "providers: checkov took $(($(date +%s) - begun)) s"
     fi
