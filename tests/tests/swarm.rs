@@ -40,10 +40,15 @@ fn four_engines_are_one_swarm() -> Result<()> {
     let lab = Arc::new(Lab::new()?);
     let cluster = Cluster::of(3).workers(1).in_lab(&lab).docker().start()?;
     story.phase("the cluster serves; its agents bring the engines into one Swarm");
+    // One that was promoted a moment ago may not manage yet.
     cluster.wait(
-        "three managers and a worker are Ready",
+        "three managers and a worker are Ready, each manager says",
         JOINS_WITHIN,
-        || is_whole(&nodes(&cluster, "s1")?),
+        || {
+            let managers = ["s1", "s2", "s3"];
+            let mut said = managers.iter().map(|name| nodes(&cluster, name));
+            said.try_for_each(|nodes| is_whole(&nodes?))
+        },
     )?;
 
     story.phase("a service runs on all of them");
