@@ -123,11 +123,16 @@ pub struct Snapshots {
 impl Snapshots {
     /// Opens (or makes) `folder`.
     pub fn open(folder: &Path) -> Result<Self, SnapshotError> {
-        fs::create_dir_all(folder).map_err(|source| SnapshotError::Io {
-            act: "create",
-            path: folder.into(),
-            source,
-        })?;
+        // A folder is durable only with those that it is in; without it a power cut takes the first
+        // snapshot, and the log before that is gone by then.
+        let sync = |folder: &Path| File::open(folder)?.sync_all();
+        fs::create_dir_all(folder)
+            .and_then(|()| folder.ancestors().skip(1).take(2).try_for_each(sync))
+            .map_err(|source| SnapshotError::Io {
+                act: "create",
+                path: folder.into(),
+                source,
+            })?;
         Ok(Self {
             file: folder.join("latest.snapshot"),
             reaches: Arc::default(),
