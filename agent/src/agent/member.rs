@@ -152,17 +152,19 @@ async fn left(
     raft: Option<&Raft>,
     swarm: Option<watch::Receiver<SwarmStatus>>,
 ) -> Result<(), AgentError> {
-    let gone = tokio::select! {
-        () = joined.acts.told_to_leave() => None,
-        given = joined.ear.told() => Some(told::go(joined, raft, swarm.clone(), &given).await?),
-    };
-    if gone != Some(Gone::Left) {
-        if gone.is_some() {
+    tokio::select! {
+        () = joined.acts.told_to_leave() => {}
+        given = joined.ear.told() => {
+            if told::go(joined, raft, swarm.clone(), &given).await? == Gone::Left {
+                return Ok(());
+            }
+            // It votes on until the machine ends, or an operator wants it gone all the same.
             joined.acts.told_to_leave().await;
         }
-        leaving::leave(joined, raft, swarm, Manner::Asked).await?;
     }
-    Ok(())
+    leaving::leave(joined, raft, swarm, Manner::Asked)
+        .await
+        .map(drop)
 }
 
 async fn stopped(tasks: &Tasks) -> Result<End, AgentError> {
