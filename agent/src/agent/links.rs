@@ -1,6 +1,7 @@
 //! What ties a member to its cluster: raft on servers, following on workers, the way to the
 //! leader, the lease, the certificate.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use crate::http::Caller;
 use crate::loops;
 use crate::loops::leader::LeaderHands;
 use crate::loops::registry::Tenure;
-use crate::model::{Member, Role};
+use crate::model::{Member, NodeId, Role};
 use crate::pki::{CertStore, tls};
 use crate::store::memory::LeaderMemory;
 use crate::store::raft::Raft;
@@ -34,9 +35,12 @@ use crate::store::report::Report;
 use crate::store::{Answer, Leader, Question};
 use crate::task::{self, Tasks};
 
-/// How often the proposer of a new cluster stands before it leaves it to raft's timers.
-const FIRST_TRIES: u32 = 8;
+/// How often the proposer of a new cluster stands before it leaves it to raft's timers, and the pause
+/// after the first time; each is twice as long as the one before, since a handshake may take longer.
+const FIRST_TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(30);
+/// How long the other founders leave the first election to the proposer.
+const FIRST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The ties.
 pub(super) struct Links {
@@ -249,33 +253,46 @@ async fn start_raft(
         me,
         peers: Arc::clone(peers),
     };
+    let founders = match &server.genesis {
+        Some(genesis) => genesis.founders.iter().map(voter).collect(),
+        None => BTreeMap::new(),
+    };
+    let proposer = founders.keys().next() == Some(&me);
+    let founder = !founders.is_empty();
     let folder = papers::begin_raft(&joined.disk)?;
-    let raft = Raft::start(me, &folder, Arc::clone(&joined.store), network).await?;
-    if let Some(genesis) = &server.genesis {
-        let peer = |member: &Member| Peer {
-            rpc: member.rpc(),
-            name: member.name.to_string(),
-        };
-        let founders = genesis
-            .founders
-            .iter()
-            .map(|member| (member.id, peer(member)));
-        raft.initialize(founders.collect()).await?;
-        // The proposer has handed out the papers just now: it need not wait for its timer.
-        if genesis.founders.iter().map(|member| member.id).min() == Some(me) {
-            let _ = task::spawn("first election", stand_until_led(raft.clone()));
-        }
+    let raft = Raft::start(me, &folder, Arc::clone(&joined.store), network, founders).await?;
+    if founder && raft.view().term == 0 {
+        let first = first_election(raft.clone(), proposer);
+        let _ = task::spawn("first election", first);
     }
     Ok(raft)
 }
 
-/// The others start within milliseconds of each other; until they do, nobody can be elected.
-async fn stand_until_led(raft: Raft) {
+fn voter(member: &Member) -> (NodeId, Peer) {
+    let peer = Peer {
+        rpc: member.rpc(),
+        name: member.name.to_string(),
+    };
+    (member.id, peer)
+}
+
+/// The proposer has handed out the papers just now: it need not wait for its timer. The others leave
+/// it the time: if all stood, each would shake hands with each before anyone has a vote.
+async fn first_election(raft: Raft, proposer: bool) {
+    if !proposer {
+        raft.may_stand(false);
+        tokio::time::sleep(FIRST_PATIENCE).await;
+        raft.may_stand(true);
+        return;
+    }
+    // The others start within milliseconds of each other; until they do, nobody can be elected.
+    let mut pause = FIRST_PAUSE;
     for _ in 0..FIRST_TRIES {
         if raft.view().leader.is_some() {
             return;
         }
         raft.stand().await;
-        tokio::time::sleep(FIRST_PAUSE).await;
+        tokio::time::sleep(pause).await;
+        pause *= 2;
     }
 }

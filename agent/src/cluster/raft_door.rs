@@ -167,7 +167,8 @@ mod tests {
         let id = NodeId::from_u128;
         let folder = tempfile::tempdir().unwrap();
         let wires = Hub::default().wires(id(1));
-        let raft = Raft::start(id(1), folder.path(), Store::new(true), wires);
+        let nobody = std::collections::BTreeMap::new();
+        let raft = Raft::start(id(1), folder.path(), Store::new(true), wires, nobody);
         let raft = raft.await.unwrap();
         let door = RaftDoor {
             cluster: ClusterId::from_u128(7),

@@ -17,6 +17,7 @@ pub mod raft_types;
 pub mod report;
 pub mod snapshot;
 
+mod first_entry;
 mod leader;
 mod leader_clock;
 mod local;

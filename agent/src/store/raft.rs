@@ -11,12 +11,12 @@ use openraft::raft::ClientWriteResponse;
 use openraft::{ChangeMembers, Config, ReadPolicy, SnapshotPolicy};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Store;
 use super::leader_clock::LeaderClock;
 use super::log::{LogError, LogStore};
 use super::machine::{Machine, SnapshotBytes};
 use super::raft_types::{Peer, TypeConfig};
 use super::snapshot::{SnapshotError, Snapshots};
+use super::{Store, first_entry};
 use crate::model::{ClusterTime, Command, NodeId, Op, Reply, RequestId};
 use crate::task::{self, clock};
 
@@ -52,6 +52,9 @@ pub enum StartError {
     /// The snapshot.
     #[error("cannot open the raft snapshot: {0}")]
     Snapshot(#[from] SnapshotError),
+    /// A new cluster's first entry.
+    #[error("cannot write the first entry of the raft log: {0}")]
+    FirstEntry(std::io::Error),
     /// Raft itself.
     #[error("cannot start raft: {0}")]
     Raft(String),
@@ -102,18 +105,21 @@ pub struct RaftView {
 }
 
 impl Raft {
-    /// Opens the log and the snapshot under `folder` and starts raft as `id`.
+    /// Opens the log and the snapshot under `folder` and starts raft as `id`. Founders begin with the
+    /// votes of all `founders`, the same on each; a log that has begun is left as it is, and so is one
+    /// without founders.
     pub async fn start<N>(
         id: NodeId,
         folder: &Path,
         store: Arc<Store>,
         network: N,
+        founders: BTreeMap<NodeId, Peer>,
     ) -> Result<Self, StartError>
     where
         N: RaftNetworkFactory<TypeConfig>,
         N::Network: openraft::network::NetSnapshot<TypeConfig, SnapshotData = SnapshotBytes>,
     {
-        Self::start_as(id, folder, store, network, config()).await
+        Self::start_as(id, folder, store, network, founders, config()).await
     }
 
     async fn start_as<N>(
@@ -121,13 +127,17 @@ impl Raft {
         folder: &Path,
         store: Arc<Store>,
         network: N,
+        founders: BTreeMap<NodeId, Peer>,
         config: Config,
     ) -> Result<Self, StartError>
     where
         N: RaftNetworkFactory<TypeConfig>,
         N::Network: openraft::network::NetSnapshot<TypeConfig, SnapshotData = SnapshotBytes>,
     {
-        let log = LogStore::open(&folder.join("log"))?;
+        let mut log = LogStore::open(&folder.join("log"))?;
+        first_entry::write(&mut log, founders)
+            .await
+            .map_err(StartError::FirstEntry)?;
         let snapshots = Snapshots::open(&folder.join("snapshot"))?;
         let machine = Machine::open(Arc::clone(&store), snapshots)?;
         let config = config
@@ -158,15 +168,6 @@ impl Raft {
     #[must_use]
     pub fn log(&self) -> &LogStore {
         &self.log
-    }
-
-    /// Begins with these voters. Every founder says the same; saying it again is no error.
-    pub async fn initialize(&self, founders: BTreeMap<NodeId, Peer>) -> Result<(), StartError> {
-        use openraft::errors::InitializeError;
-        match self.inner.initialize(founders).await {
-            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
-            Err(error) => Err(StartError::Raft(error.to_string())),
-        }
     }
 
     /// Whether this server leads, by its own last word.
@@ -332,6 +333,11 @@ impl Raft {
     /// Stands for election at once.
     pub async fn stand(&self) {
         let _ = self.inner.trigger().elect(true).await;
+    }
+
+    /// Whether its timer may make it stand; it may, unless told otherwise.
+    pub fn may_stand(&self, may: bool) {
+        self.inner.runtime_config().elect(may);
     }
 
     /// Makes a snapshot now.

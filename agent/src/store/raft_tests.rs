@@ -66,6 +66,14 @@ impl Trio {
     }
 
     async fn with(config: fn() -> Config) -> Self {
+        let trio = Self::begun(config).await;
+        let leader = trio.leader().await;
+        propose(&leader, genesis()).await;
+        trio
+    }
+
+    /// Three founders before their first election.
+    async fn begun(config: fn() -> Config) -> Self {
         let folders = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
         let mut trio = Self {
             hub: Hub::default(),
@@ -74,12 +82,6 @@ impl Trio {
             config,
         };
         trio.start().await;
-        let peers = (1..=3).map(|number| (id(number), Peer::default()));
-        for raft in &trio.rafts {
-            raft.initialize(peers.clone().collect()).await.unwrap();
-        }
-        let leader = trio.leader().await;
-        propose(&leader, genesis()).await;
         trio
     }
 
@@ -87,7 +89,9 @@ impl Trio {
         for (number, folder) in (1..).zip(&self.folders) {
             let (id, wires) = (id(number), self.hub.wires(id(number)));
             let store = Store::new(true);
-            let raft = Raft::start_as(id, folder.path(), store, wires, (self.config)());
+            let founders = (1..=3).map(|number| (self::id(number), Peer::default()));
+            let founders = founders.collect();
+            let raft = Raft::start_as(id, folder.path(), store, wires, founders, (self.config)());
             self.rafts.push(raft.await.unwrap());
         }
         self.rafts.iter().for_each(|raft| self.hub.add(raft));
@@ -162,6 +166,23 @@ fn r1_r4_r5_the_switches_are_as_the_rules_say() {
     assert_eq!(config.enable_pre_vote, Some(true));
     assert!(config.install_snapshot_timeout >= 60_000);
     assert!(config.heartbeat_interval * 3 <= config.election_timeout_min);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_whichever_founder_stands_first_is_elected() {
+    fn nobody_stands_by_itself() -> Config {
+        Config {
+            enable_elect: false,
+            ..config()
+        }
+    }
+    for number in 0..3 {
+        let trio = Trio::begun(nobody_stands_by_itself).await;
+        trio.rafts[number].stand().await;
+        let leader = trio.leader().await;
+        assert_eq!(leader.id(), id(number + 1));
+        propose(&leader, genesis()).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
