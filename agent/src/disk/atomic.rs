@@ -9,7 +9,7 @@ use super::DiskError;
 
 /// Writes `bytes` beside `path`, makes them durable, and renames them into place. One writer at a
 /// time per path.
-pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
     let beside = beside(path);
     let written = write_new(&beside, bytes, mode)
         .and_then(|()| fs::rename(&beside, path).map_err(DiskError::io("replace", path)));
@@ -40,7 +40,7 @@ pub(super) fn remove_all(path: &Path) -> Result<(), DiskError> {
 }
 
 /// The content; `None`: there is no such file.
-pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -48,19 +48,23 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
     }
 }
 
-/// Makes a folder for the owner only, durably, with those above it.
-pub(super) fn make_folder(path: &Path) -> Result<(), DiskError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    // Only these: the ones above may not even be readable.
-    let made: Vec<&Path> = path.ancestors().take_while(|p| !p.exists()).collect();
+/// Makes a folder for the owner only, durably, with those above it. Where it is there already, its place
+/// is made durable all the same: a process may have made it that ended before it could.
+pub fn make_folder(path: &Path) -> Result<(), DiskError> {
+    let new: Vec<&Path> = path.ancestors().take_while(|p| !p.exists()).collect();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
         .map_err(DiskError::io("create the folder", path))?;
-    made.into_iter().try_for_each(sync_parent)
+    if new.is_empty() {
+        return match sync_parent(path) {
+            // Nor could this user have made it.
+            Err(error) if error.is_forbidden() => Ok(()),
+            synced => synced,
+        };
+    }
+    new.into_iter().try_for_each(sync_parent)
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {

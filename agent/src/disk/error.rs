@@ -71,6 +71,11 @@ impl DiskError {
         move |source| Self::Io { act, path, source }
     }
 
+    /// Whether this user may not do it.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// Whether the disk is full; what was there before is still there.
     #[must_use]
     pub fn is_full(&self) -> bool {

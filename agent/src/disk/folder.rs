@@ -108,7 +108,9 @@ impl DataDir {
     /// Replaces a file whole, durably. After an error (a full disk) the old content is still there.
     pub fn write_atomic(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
         let path = self.path(name);
-        if let Some(folder) = path.parent() {
+        if let Some(folder) = path.parent()
+            && !folder.is_dir()
+        {
             atomic::make_folder(folder)?;
         }
         let _writing = self

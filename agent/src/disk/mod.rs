@@ -15,5 +15,6 @@ mod folder;
 mod lock;
 mod versioned;
 
+pub use atomic::{make_folder, read, replace};
 pub use error::DiskError;
 pub use folder::DataDir;

@@ -3,8 +3,7 @@
 //! Layout: magic, version (2 bytes), length of the meta data (4), meta data (postcard), state
 //! (postcard), SHA-256 of all before it (32).
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +11,9 @@ use openraft::type_config::alias::SnapshotMetaOf;
 use ring::digest::{SHA256, digest};
 
 use super::raft_types::TypeConfig;
+use crate::disk::{self, DiskError};
 use crate::state::State;
+use crate::task::Chain;
 
 /// What precedes and follows a snapshot that raft carries.
 pub type SnapshotMeta = SnapshotMetaOf<TypeConfig>;
@@ -21,20 +22,14 @@ const MAGIC: &[u8; 8] = b"swarmsnp";
 const VERSION: u16 = 1;
 const HEAD: usize = 8 + 2 + 4;
 const TAIL: usize = 32;
+const PRIVATE: u32 = 0o600;
 
 /// Why a snapshot can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// The file system's word.
-    #[error("cannot {act} {path}: {source}")]
-    Io {
-        /// What was tried.
-        act: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    /// The file system's word. Raft passes on what is said, not its causes.
+    #[error("{}", Chain(.0))]
+    Disk(#[from] DiskError),
     /// Not one of ours, or not whole.
     #[error("{what} is not a whole snapshot: {why}")]
     Broken {
@@ -123,16 +118,7 @@ pub struct Snapshots {
 impl Snapshots {
     /// Opens (or makes) `folder`.
     pub fn open(folder: &Path) -> Result<Self, SnapshotError> {
-        // A folder is durable only with those that it is in; without it a power cut takes the first
-        // snapshot, and the log before that is gone by then.
-        let sync = |folder: &Path| File::open(folder)?.sync_all();
-        fs::create_dir_all(folder)
-            .and_then(|()| folder.ancestors().skip(1).take(2).try_for_each(sync))
-            .map_err(|source| SnapshotError::Io {
-                act: "create",
-                path: folder.into(),
-                source,
-            })?;
+        disk::make_folder(folder)?;
         Ok(Self {
             file: folder.join("latest.snapshot"),
             reaches: Arc::default(),
@@ -141,11 +127,7 @@ impl Snapshots {
 
     /// The latest snapshot's bytes; `None`: there is none yet.
     pub fn read(&self) -> Result<Option<Vec<u8>>, SnapshotError> {
-        match fs::read(&self.file) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(self.failed("read", source)),
-        }
+        Ok(disk::read(&self.file)?)
     }
 
     /// The name to put in messages.
@@ -161,32 +143,9 @@ impl Snapshots {
         if reaches.is_some_and(|present| present > index) {
             return Ok(());
         }
-        self.replace(bytes)?;
+        disk::replace(&self.file, bytes, PRIVATE)?;
         *reaches = Some(index);
         Ok(())
-    }
-
-    fn replace(&self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let beside = self.file.with_extension("new");
-        let written = File::create(&beside).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
-        written
-            .and_then(|()| fs::rename(&beside, &self.file))
-            .and_then(|()| match self.file.parent() {
-                Some(folder) => File::open(folder)?.sync_all(),
-                None => Ok(()),
-            })
-            .map_err(|source| self.failed("write", source))
-    }
-
-    fn failed(&self, act: &'static str, source: io::Error) -> SnapshotError {
-        SnapshotError::Io {
-            act,
-            path: self.file.clone(),
-            source,
-        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::disk::DiskError;
+
 /// Why the log can't be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -16,6 +18,9 @@ pub enum LogError {
         /// Why not.
         source: io::Error,
     },
+    /// Its folder.
+    #[error(transparent)]
+    Folder(#[from] DiskError),
     /// A file with a segment's name that is none.
     #[error(
         "{} is not a segment of the raft log: {what}; move it away, or restore the data folder",

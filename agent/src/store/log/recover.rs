@@ -1,16 +1,15 @@
 //! Opening: reads all segments, cuts off what a crash left half written, refuses what is corrupt.
 
 use std::collections::VecDeque;
-use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::frame::{self, FRAME_HEADER};
 use super::index::Index;
 use super::record::{Checkpoint, Record};
-use super::segment::{self, Place, Segment};
+use super::segment::{Place, Segment};
 use super::{LogError, LogId};
+use crate::disk;
 
 /// How much is read at once.
 const WINDOW: usize = 256 * 1024;
@@ -38,11 +37,7 @@ pub(super) struct Kept {
 /// Reads the log in `dir`, or begins one there.
 pub(super) fn recover(dir: &Path) -> Result<Recovered, LogError> {
     // The log holds what the state hides from clients, such as Swarm's tokens.
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(LogError::io("create", dir))?;
+    disk::make_folder(dir)?;
     let numbers = Segment::list(dir)?;
     let mut found = Recovered {
         segments: VecDeque::new(),
@@ -76,9 +71,6 @@ fn gap(dir: &Path, what: String) -> LogError {
 impl Recovered {
     fn begin(&mut self, dir: &Path) -> Result<(), LogError> {
         let (segment, end) = Segment::create(dir, 1, self.next_frame, &self.facts)?;
-        if let Some(parent) = dir.parent() {
-            segment::sync_dir(parent)?;
-        }
         self.segments.push_back(Kept {
             segment,
             newest: None,
