@@ -4,17 +4,10 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use serde_json::Value;
 
 use super::Project;
+use crate::agent_log;
 
-/// What the agent says in its log as it comes up.
-const WORDS: &[(&str, &str)] = &[
-    ("leader", "the cluster has begun"),
-    ("member", "a member"),
-    ("Swarm manager", "Swarm: manager, ready"),
-    ("registry serves", "registry: serving"),
-];
 /// Properties of the system and its units that say when.
 const UNITS: &[(&str, &str, &str)] = &[
     ("userspace", "UserspaceTimestampMonotonic", ""),
@@ -53,19 +46,8 @@ impl Moments {
             let shown = project.run(address, &ask)?;
             moments.push((kernel + microseconds(&shown)?, what));
         }
-        let log = project.run(address, "journalctl -b -q -o json -u swarmer.service")?;
-        for line in log.lines() {
-            let entry: Value = serde_json::from_str(line)?;
-            let text = entry["MESSAGE"].as_str().unwrap_or_default();
-            let said: Value = serde_json::from_str(text).unwrap_or_default();
-            let said = said["message"].as_str().unwrap_or(text);
-            for (what, words) in WORDS {
-                if said.contains(words) && !moments.iter().any(|(_, seen)| seen == what) {
-                    let at = entry["__MONOTONIC_TIMESTAMP"].as_str().unwrap_or_default();
-                    moments.push((kernel + microseconds(at)?, what));
-                }
-            }
-        }
+        let said = agent_log::read(|script| project.run(address, script))?;
+        moments.extend(said.into_iter().map(|(at, what)| (kernel + at, what)));
         moments.sort_by(|a, b| a.0.total_cmp(&b.0));
         Ok(Self {
             name: name.to_owned(),

@@ -3,17 +3,10 @@
 use std::fmt;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
 
 use super::Vm;
+use crate::agent_log;
 
-/// What the agent says in its log as it comes up.
-const WORDS: &[(&str, &str)] = &[
-    ("leader", "the cluster has begun"),
-    ("member", "a member"),
-    ("Swarm", "Swarm: manager, ready"),
-    ("registry", "registry: serving"),
-];
 /// Units whose readiness counts.
 const UNITS: &[(&str, &str)] = &[
     ("data disk", "swarmer-data.service"),
@@ -41,21 +34,8 @@ impl Timeline {
         }
         let start = "systemctl show -p ExecMainStartTimestampMonotonic --value swarmer.service";
         moments.push((microseconds(&vm.run(start)?)?, "agent started".to_owned()));
-        for line in vm
-            .run("journalctl -b -q -o json -u swarmer.service")?
-            .lines()
-        {
-            let entry: Value = serde_json::from_str(line)?;
-            let text = entry["MESSAGE"].as_str().unwrap_or_default();
-            let log: Value = serde_json::from_str(text).unwrap_or_default();
-            let message = log["message"].as_str().unwrap_or(text);
-            for (what, words) in WORDS {
-                if message.contains(words) && !moments.iter().any(|(_, seen)| seen == what) {
-                    let at = entry["__MONOTONIC_TIMESTAMP"].as_str().unwrap_or_default();
-                    moments.push((microseconds(at)?, (*what).to_owned()));
-                }
-            }
-        }
+        let said = agent_log::read(|script| vm.run(script))?;
+        moments.extend(said.into_iter().map(|(at, what)| (at, what.to_owned())));
         moments.sort_by(|a, b| a.0.total_cmp(&b.0));
         Ok(Self { moments })
     }
