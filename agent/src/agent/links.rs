@@ -258,10 +258,9 @@ async fn start_raft(
         None => BTreeMap::new(),
     };
     let proposer = founders.keys().next() == Some(&me);
-    let founder = !founders.is_empty();
     let folder = papers::begin_raft(&joined.disk)?;
     let raft = Raft::start(me, &folder, Arc::clone(&joined.store), network, founders).await?;
-    if founder && raft.view().term == 0 {
+    if raft.is_new() {
         let first = first_election(raft.clone(), proposer);
         let _ = task::spawn("first election", first);
     }

@@ -59,8 +59,8 @@ pub fn make_folder(path: &Path) -> Result<(), DiskError> {
         .map_err(DiskError::io("create the folder", path))?;
     if new.is_empty() {
         return match sync_parent(path) {
-            // Nor could this user have made it.
-            Err(error) if error.is_forbidden() => Ok(()),
+            // Others put it there, into one that this process can do nothing about.
+            Err(error) if error.is_out_of_reach() => Ok(()),
             synced => synced,
         };
     }

@@ -71,9 +71,14 @@ impl DiskError {
         move |source| Self::Io { act, path, source }
     }
 
-    /// Whether this user may not do it.
-    pub(super) fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    /// Whether this user may not do it, or this kind of file system can't.
+    pub(super) fn is_out_of_reach(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if matches!(
+            source.kind(),
+            io::ErrorKind::PermissionDenied
+                | io::ErrorKind::InvalidInput
+                | io::ErrorKind::ReadOnlyFilesystem
+        ))
     }
 
     /// Whether the disk is full; what was there before is still there.

@@ -19,22 +19,23 @@ use crate::model::NodeId;
 
 type LeaderId = <TypeConfig as RaftTypeConfig>::LeaderId;
 
-/// Writes it, durably, to the log of a server that has neither entries nor a vote. Without founders,
-/// it writes nothing.
+/// Writes it, durably, to the log of a server that has neither entries nor a vote, and says whether it
+/// did. Without founders there is nothing to write.
 pub(super) async fn write(
     log: &mut LogStore,
     founders: BTreeMap<NodeId, Peer>,
-) -> Result<(), io::Error> {
+) -> Result<bool, io::Error> {
     let Some(first) = founders.keys().next().copied() else {
-        return Ok(());
+        return Ok(false);
     };
     let begun = log.get_log_state().await?.last_log_id.is_some();
     if begun || log.read_vote().await?.is_some() {
-        return Ok(());
+        return Ok(false);
     }
     let id = LogId::new(LeaderId::new(0, first).to_committed(), 0);
     let entry = Entry::new_membership(id, Membership::from(founders));
     let (done, flushed) = TypeConfig::oneshot();
     log.append([entry], IOFlushed::signal(done)).await?;
-    flushed.await.map_err(io::Error::other)?
+    flushed.await.map_err(io::Error::other)??;
+    Ok(true)
 }

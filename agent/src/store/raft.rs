@@ -81,6 +81,7 @@ pub struct Raft {
     id: NodeId,
     store: Arc<Store>,
     log: LogStore,
+    new: bool,
     reads: mpsc::Sender<oneshot::Sender<Result<u64, ProposeError>>>,
     leading: Arc<Mutex<Option<LeaderClock>>>,
 }
@@ -135,7 +136,7 @@ impl Raft {
         N::Network: openraft::network::NetSnapshot<TypeConfig, SnapshotData = SnapshotBytes>,
     {
         let mut log = LogStore::open(&folder.join("log"))?;
-        first_entry::write(&mut log, founders)
+        let new = first_entry::write(&mut log, founders)
             .await
             .map_err(StartError::FirstEntry)?;
         let snapshots = Snapshots::open(&folder.join("snapshot"))?;
@@ -153,6 +154,7 @@ impl Raft {
             id,
             store,
             log,
+            new,
             reads,
             leading: Arc::default(),
         })
@@ -168,6 +170,12 @@ impl Raft {
     #[must_use]
     pub fn log(&self) -> &LogStore {
         &self.log
+    }
+
+    /// Whether this server began its cluster with this start, together with the other founders.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.new
     }
 
     /// Whether this server leads, by its own last word.

@@ -29,7 +29,7 @@ const PRIVATE: u32 = 0o600;
 pub enum SnapshotError {
     /// The file system's word. Raft passes on what is said, not its causes.
     #[error("{}", Chain(.0))]
-    Disk(#[from] DiskError),
+    Disk(DiskError),
     /// Not one of ours, or not whole.
     #[error("{what} is not a whole snapshot: {why}")]
     Broken {
@@ -48,6 +48,12 @@ pub enum SnapshotError {
         /// Its version.
         found: u16,
     },
+}
+
+impl From<DiskError> for SnapshotError {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
 }
 
 impl From<SnapshotError> for io::Error {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::frame::{self, FRAME_HEADER};
 use super::index::Index;
 use super::record::{Checkpoint, Record};
-use super::segment::{Place, Segment};
+use super::segment::{self, Place, Segment};
 use super::{LogError, LogId};
 use crate::disk;
 
@@ -50,6 +50,8 @@ pub(super) fn recover(dir: &Path) -> Result<Recovered, LogError> {
         found.begin(dir)?;
         return Ok(found);
     };
+    // A process that was killed may have made the newest without saying so to the disk.
+    segment::sync_dir(dir)?;
     for (number, wanted) in numbers.iter().zip(*first..) {
         if *number != wanted {
             let what = format!("segment {wanted} is missing before segment {number}");
