@@ -1,12 +1,13 @@
 //! A cluster's names on an operator's machine, with `dig`, through `swarmer dns serve`.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use harness::address::Block;
 use harness::dns::{self, Dig};
 use harness::needs::{self, Need};
 use harness::place::Place;
@@ -134,7 +135,9 @@ fn dnsmasq_takes_the_snippet() -> Result<()> {
 
     story.phase("dnsmasq runs with it, and with a resolver of its own for all else");
     let other = dns::upstream(WORLD)?;
-    let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+    // An address of its own: on a shared one, the port could be another's by then.
+    let block = Block::claim()?;
+    let through = SocketAddr::from((block.address(1), 5300));
     let mut dnsmasq = mortal(binary::on_path("dnsmasq").context("no dnsmasq")?);
     dnsmasq.args([
         "--keep-in-foreground",
@@ -142,19 +145,15 @@ fn dnsmasq_takes_the_snippet() -> Result<()> {
         "--no-hosts",
         "--bind-interfaces",
     ]);
+    dnsmasq.args(["--stop-dns-rebind", "--pid-file"]);
     dnsmasq.args([
-        "--listen-address=127.0.0.1",
-        "--stop-dns-rebind",
-        "--pid-file",
-    ]);
-    dnsmasq.args([
-        format!("--port={port}"),
+        format!("--listen-address={}", through.ip()),
+        format!("--port={}", through.port()),
         format!("--server=127.0.0.1#{}", other.port()),
     ]);
     dnsmasq.arg(format!("--conf-file={}", config.display()));
     let log = cluster.folder().join("dnsmasq.log");
     let _running = Process::spawn("dnsmasq", dnsmasq, &log)?;
-    let through = SocketAddr::from(([127, 0, 0, 1], port));
     let dig = |name: &str| Dig::ask(&Place::Loopback, through, name, "A", &[]);
     cluster.wait("dnsmasq answers", TRAVEL, || dig("example.org").map(drop))?;
     for name in [
