@@ -26,9 +26,9 @@
 //! can run at once; what a test cannot have here it skips aloud, with the reason.
 
 pub mod address;
-pub mod agent_log;
 pub mod amazon;
 pub mod binary;
+pub mod boot;
 pub mod cluster;
 pub mod diagnosis;
 pub mod disk;

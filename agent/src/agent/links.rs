@@ -260,9 +260,10 @@ async fn start_raft(
     let proposer = founders.keys().next() == Some(&me);
     let folder = papers::begin_raft(&joined.disk)?;
     let raft = Raft::start(me, &folder, Arc::clone(&joined.store), network, founders).await?;
-    if raft.is_new() {
-        let first = first_election(raft.clone(), proposer);
-        let _ = task::spawn("first election", first);
+    if raft.is_new() && proposer {
+        let _ = task::spawn("first election", stand_at_once(raft.clone()));
+    } else if raft.is_new() {
+        let _ = task::spawn("first election", leave_it_to_the_proposer(raft.clone()));
     }
     Ok(raft)
 }
@@ -275,15 +276,8 @@ fn voter(member: &Member) -> (NodeId, Peer) {
     (member.id, peer)
 }
 
-/// The proposer has handed out the papers just now: it need not wait for its timer. The others leave
-/// it the time: if all stood, each would shake hands with each before anyone has a vote.
-async fn first_election(raft: Raft, proposer: bool) {
-    if !proposer {
-        raft.may_stand(false);
-        tokio::time::sleep(FIRST_PATIENCE).await;
-        raft.may_stand(true);
-        return;
-    }
+/// The proposer has handed out the papers just now: it need not wait for its timer.
+async fn stand_at_once(raft: Raft) {
     // The others start within milliseconds of each other; until they do, nobody can be elected.
     let mut pause = FIRST_PAUSE;
     for _ in 0..FIRST_TRIES {
@@ -294,4 +288,11 @@ async fn first_election(raft: Raft, proposer: bool) {
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
+}
+
+/// If all stood, each would shake hands with each before anyone has a vote.
+async fn leave_it_to_the_proposer(raft: Raft) {
+    raft.may_stand(false);
+    tokio::time::sleep(FIRST_PATIENCE).await;
+    raft.may_stand(true);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::Project;
-use crate::agent_log;
+use crate::boot;
 
 /// Properties of the system and its units that say when.
 const UNITS: &[(&str, &str, &str)] = &[
@@ -41,13 +41,12 @@ impl Moments {
     pub fn of(project: &Project, name: &str, address: &str, start: Instant) -> Result<Self> {
         let kernel = kernel_start(project, address, start)?;
         let mut moments = vec![(kernel, "kernel")];
+        let run = |script: &str| project.run(address, script);
         for (what, property, unit) in UNITS {
-            let ask = format!("systemctl show -p {property} --value {unit}");
-            let shown = project.run(address, &ask)?;
-            moments.push((kernel + microseconds(&shown)?, what));
+            moments.push((kernel + boot::systemd(run, property, unit)?, what));
         }
-        let said = agent_log::read(|script| project.run(address, script))?;
-        moments.extend(said.into_iter().map(|(at, what)| (kernel + at, what)));
+        let said = boot::agent(run)?.into_iter();
+        moments.extend(said.map(|(at, what)| (kernel + at, what)));
         moments.sort_by(|a, b| a.0.total_cmp(&b.0));
         Ok(Self {
             name: name.to_owned(),
@@ -109,12 +108,4 @@ impl fmt::Display for Timeline {
         }
         Ok(())
     }
-}
-
-fn microseconds(text: &str) -> Result<f64> {
-    let number: f64 = text
-        .trim()
-        .parse()
-        .with_context(|| format!("{text:?} is no time"))?;
-    Ok(number / 1e6)
 }

@@ -5,44 +5,47 @@ use std::fmt;
 use anyhow::{Context, Result};
 
 use super::Vm;
-use crate::agent_log;
+use crate::boot;
 
-/// Units whose readiness counts.
-const UNITS: &[(&str, &str)] = &[
-    ("data disk", "swarmer-data.service"),
-    ("network", "network-online.target"),
-    ("cloud-init", "cloud-init.service"),
-    ("DNS (agent ready)", "swarmer.service"),
-    ("engine", "docker.service"),
+const ACTIVE: &str = "ActiveEnterTimestampMonotonic";
+
+/// What counts, and the property of systemd or of a unit that says when it was.
+const SYSTEMD: &[(&str, &str, &str)] = &[
+    ("kernel and initramfs", "UserspaceTimestampMonotonic", ""),
+    ("data disk", ACTIVE, "swarmer-data.service"),
+    ("network", ACTIVE, "network-online.target"),
+    ("cloud-init", ACTIVE, "cloud-init.service"),
+    (
+        "agent started",
+        "ExecMainStartTimestampMonotonic",
+        "swarmer.service",
+    ),
+    ("DNS (agent ready)", ACTIVE, "swarmer.service"),
+    ("engine", ACTIVE, "docker.service"),
 ];
 
 /// Moments of one boot.
 #[derive(Clone, Debug)]
 pub struct Timeline {
-    moments: Vec<(f64, String)>,
+    moments: Vec<(f64, &'static str)>,
 }
 
 impl Timeline {
     /// Reads it out of a machine.
     pub fn of(vm: &Vm) -> Result<Self> {
+        let run = |script: &str| vm.run(script);
         let mut moments = Vec::new();
-        let shown = vm.run("systemctl show -p UserspaceTimestampMonotonic --value")?;
-        moments.push((microseconds(&shown)?, "kernel and initramfs".to_owned()));
-        for (what, unit) in UNITS {
-            let ask = format!("systemctl show -p ActiveEnterTimestampMonotonic --value {unit}");
-            moments.push((microseconds(&vm.run(&ask)?)?, (*what).to_owned()));
+        for (what, property, unit) in SYSTEMD {
+            moments.push((boot::systemd(run, property, unit)?, *what));
         }
-        let start = "systemctl show -p ExecMainStartTimestampMonotonic --value swarmer.service";
-        moments.push((microseconds(&vm.run(start)?)?, "agent started".to_owned()));
-        let said = agent_log::read(|script| vm.run(script))?;
-        moments.extend(said.into_iter().map(|(at, what)| (at, what.to_owned())));
+        moments.extend(boot::agent(run)?);
         moments.sort_by(|a, b| a.0.total_cmp(&b.0));
         Ok(Self { moments })
     }
 
     /// When `what` was, in seconds.
     pub fn at(&self, what: &str) -> Result<f64> {
-        let found = self.moments.iter().find(|(_, name)| name == what);
+        let found = self.moments.iter().find(|(_, name)| *name == what);
         found
             .map(|(at, _)| *at)
             .with_context(|| format!("no {what} in the timeline:\n{self}"))
@@ -56,12 +59,4 @@ impl fmt::Display for Timeline {
         }
         Ok(())
     }
-}
-
-fn microseconds(text: &str) -> Result<f64> {
-    let number: f64 = text
-        .trim()
-        .parse()
-        .with_context(|| format!("{text:?} is no time"))?;
-    Ok(number / 1e6)
 }

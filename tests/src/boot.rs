@@ -1,6 +1,6 @@
-//! When an agent in a machine said that it had come as far, by that machine's time since its boot.
+//! How far a machine had come, and when, in seconds since its boot: by systemd's word and by the agent's.
 //!
-//! The time is the agent's own. The journal's may be seconds later: while a machine boots, the journal
+//! The agent's time is its own. The journal's may be seconds later: while a machine boots, the journal
 //! reads when the processor has nothing better to do.
 
 use anyhow::{Context, Result};
@@ -15,15 +15,25 @@ const WORDS: &[(&str, &str)] = &[
 ];
 const DAY: f64 = 86_400.0;
 
-/// Asks a machine what [`moments`] reads, given a way to run a shell command in it.
-pub fn read(run: impl Fn(&str) -> Result<String>) -> Result<Vec<(f64, &'static str)>> {
+/// When systemd saw `property` of a unit come true (`ActiveEnterTimestampMonotonic`), or of itself if
+/// `unit` is empty; given a way to run a shell command in the machine.
+pub fn systemd(run: impl Fn(&str) -> Result<String>, property: &str, unit: &str) -> Result<f64> {
+    let shown = run(&format!("systemctl show -p {property} --value {unit}"))?;
+    let microseconds: f64 = shown
+        .trim()
+        .parse()
+        .with_context(|| format!("{shown:?} is no time for {property} of {unit:?}"))?;
+    Ok(microseconds / 1e6)
+}
+
+/// When the agent first said each of [`WORDS`].
+pub fn agent(run: impl Fn(&str) -> Result<String>) -> Result<Vec<(f64, &'static str)>> {
     let clocks = run("echo $(date -u +%H:%M:%S.%N) $(cut -d\" \" -f1 /proc/uptime)")?;
     let journal = run("journalctl -b -q -o json -u swarmer.service")?;
     moments(&journal, &clocks)
 }
 
-/// The first time of each of [`WORDS`] in seconds since the boot, out of the journal as JSON, and out of
-/// the time of day and the seconds since the boot at one moment.
+/// Out of the journal as JSON, and out of the time of day and the seconds since the boot at one moment.
 fn moments(journal: &str, clocks: &str) -> Result<Vec<(f64, &'static str)>> {
     let (now, uptime) = clocks
         .split_once(' ')
