@@ -85,6 +85,11 @@ impl LeaseClient {
     fn next_server(&self, number: u64) -> Via {
         if let Some(keeper) = &self.keeper {
             let view = keeper.raft.view();
+            // Among the founders of a cluster that has not begun there is no one to ask, and every
+            // handshake delays the first election's.
+            if view.voters.contains(&self.me) && keeper.store.state().cluster().is_none() {
+                return Via::Nobody;
+            }
             return match view.leader {
                 Some(leader) if leader == self.me => Via::Myself(Arc::clone(keeper)),
                 Some(leader) => self.through(leader, number),

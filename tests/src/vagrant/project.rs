@@ -13,6 +13,7 @@ use crate::binary;
 use crate::lab::busybox_tree;
 use crate::process::{self, Process, mortal};
 use crate::scratch::Scratch;
+use crate::vm::PROCESSOR;
 
 /// The longest that Vagrant works at anything: three machines' boot on two emulated cores takes 150 s,
 /// and many times that on cores that others use too.
@@ -103,7 +104,7 @@ impl Project {
             .env_remove("VAGRANT_DEFAULT_PROVIDER")
             .env("SWARMER", binary::swarmer()?)
             .env("SWARMER_VM_DRIVER", "qemu")
-            .env("SWARMER_VM_CPU", "Nehalem")
+            .env("SWARMER_VM_CPU", PROCESSOR)
             .env("SWARMER_VM_CACHE", "unsafe")
             .env("SWARMER_VM_CONSOLES", folder.join("consoles"));
         Ok(command)

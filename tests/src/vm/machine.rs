@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::seed::{Seed, USER};
-use super::{BOOTS_WITHIN, DataDisk, STOPS_WITHIN};
+use super::{BOOTS_WITHIN, DataDisk, PROCESSOR, STOPS_WITHIN};
 use crate::lab::busybox_tree;
 use crate::process::{self, Process, mortal};
 use crate::scratch::Scratch;
@@ -84,7 +84,8 @@ impl Vm {
         self.boots += 1;
         let mut command = mortal("qemu-system-x86_64");
         // One processor: two emulated ones have been seen to wait for each other for ever.
-        command.args("-machine pc -accel tcg -cpu Nehalem -smp 1 -m 1024 -display none".split(' '));
+        command.args("-machine pc -accel tcg -smp 1 -m 1024 -display none".split(' '));
+        command.args(["-cpu", PROCESSOR]);
         command.args(["-device", "virtio-rng-pci"]);
         match from {
             Boot::Image(image) => {

@@ -38,6 +38,11 @@ pub const NEEDS: &[Need] = &[
     Need::Program("mkfs.ext4"),
 ];
 
+/// The model of the emulated processors: one that Meltdown does not concern, as today's. On others the
+/// guest's kernel drops all address translations at every system call, which emulation makes dear: the
+/// same boot takes a quarter longer.
+pub const PROCESSOR: &str = "Opteron_G2";
+
 /// How long an emulated machine may take to come up: a minute on idle cores, many on busy ones.
 pub const BOOTS_WITHIN: Duration = Duration::from_secs(900);
 /// How long it may take to go down.
