@@ -8,27 +8,6 @@ use anyhow::{Context, Result};
 use super::Project;
 use crate::boot;
 
-/// Properties of the system and its units that say when.
-const UNITS: &[(&str, &str, &str)] = &[
-    ("userspace", "UserspaceTimestampMonotonic", ""),
-    (
-        "cloud-init",
-        "ActiveEnterTimestampMonotonic",
-        "cloud-init.service",
-    ),
-    (
-        "agent starts",
-        "ExecMainStartTimestampMonotonic",
-        "swarmer.service",
-    ),
-    (
-        "DNS answers",
-        "ActiveEnterTimestampMonotonic",
-        "swarmer.service",
-    ),
-    ("engine", "ActiveEnterTimestampMonotonic", "docker.service"),
-];
-
 /// One machine's moments, in seconds since the story's start.
 #[derive(Clone, Debug)]
 pub struct Moments {
@@ -41,12 +20,8 @@ impl Moments {
     pub fn of(project: &Project, name: &str, address: &str, start: Instant) -> Result<Self> {
         let kernel = kernel_start(project, address, start)?;
         let mut moments = vec![(kernel, "kernel")];
-        let run = |script: &str| project.run(address, script);
-        for (what, property, unit) in UNITS {
-            moments.push((kernel + boot::systemd(run, property, unit)?, what));
-        }
-        let said = boot::agent(run)?.into_iter();
-        moments.extend(said.map(|(at, what)| (kernel + at, what)));
+        let boot = boot::moments(|script| project.run(address, script))?;
+        moments.extend(boot.into_iter().map(|(at, what)| (kernel + at, what)));
         moments.sort_by(|a, b| a.0.total_cmp(&b.0));
         Ok(Self {
             name: name.to_owned(),
@@ -55,8 +30,7 @@ impl Moments {
     }
 
     /// When `what` was.
-    #[must_use]
-    pub fn at(&self, what: &str) -> Option<f64> {
+    fn at(&self, what: &str) -> Option<f64> {
         let found = self.moments.iter().find(|(_, name)| *name == what);
         found.map(|(at, _)| *at)
     }
